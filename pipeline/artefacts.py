@@ -1,0 +1,190 @@
+"""What stages hand over, with typed readers and writers: PreparedData, Reference, SavedModel, RunRecord, and figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import contents
+from pipeline.contents.base import Content, DataSpec
+from pipeline.errors import ArtefactError
+
+PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside `folder`, which takes its place once everything in it is written."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write a file of JSON whose bytes depend on its content alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a file of JSON.
+
+    Raises:
+        ArtefactError: it is missing, or no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+
+
+def digest_of(tree: Any) -> str:
+    """Return the digest of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(*paths: Path) -> str:
+    """Return the digest of some files' bytes, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
+
+    `about` holds: content, settings, source, title, homepage, licence, classes, counts, rejected, duplicates, digest.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, workspace: Path) -> Self:
+        """Open the prepared data of a workspace.
+
+        Raises:
+            ArtefactError: it is missing.
+        """
+        folder = workspace / PREPARED
+        return cls(folder, read_json(folder / "dataset.json"))
+
+    @property
+    def content(self) -> Content:
+        """The content that encoded it."""
+        return contents.build(self.about["content"], self.about["settings"])
+
+    @property
+    def spec(self) -> DataSpec:
+        """What its arrays look like."""
+        return self.content.spec
+
+    @property
+    def digest(self) -> str:
+        """One digest of all its arrays and labels."""
+        return str(self.about["digest"])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that they depend on, nested as in params.yaml; the seed is train's own."""
+        name = str(self.about["content"])
+        return {"content": name, name: self.about["settings"], "prepare": self.about["prepare"]}
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; fewer than two means that the data have no labels to learn from."""
+        return list(self.about["classes"])
+
+    def array(self, split: Split) -> NDArray[np.uint8]:
+        """Return the items of a split, (n, *spec.shape) uint8, memory-mapped."""
+        array: NDArray[np.uint8] = np.load(self.folder / f"{split}.npy", mmap_mode="r")
+        return array
+
+    def labels(self, split: Split) -> NDArray[np.int32]:
+        """Return the indices into `classes` of the items of a split, (n,)."""
+        labels: NDArray[np.int32] = np.load(self.folder / f"{split}_labels.npy")
+        return labels
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What model.json says of the weights beside it: enough to build the network, and to make it again.
+
+    `params` are all the parameters that the weights depend on, nested as in params.yaml.
+    """
+
+    family: str
+    content: str
+    params: Mapping[str, Any]
+    data_digest: str
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The section of the family."""
+        return self.params[self.family]  # type: ignore[no-any-return]
+
+    @property
+    def content_settings(self) -> Mapping[str, Any]:
+        """The section of the content."""
+        return self.params[self.content]  # type: ignore[no-any-return]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read model.json, and check the digest of the weights.
+
+        Raises:
+            ArtefactError: a file is missing, or the weights are not those that were saved.
+        """
+        tree = read_json(folder / "model.json")
+        weights = folder / "weights.safetensors"
+        if not weights.is_file() or sha256(weights) != tree.pop("weights_sha256"):
+            raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in model.json; restore it")
+        return cls(**tree)
+
+    def write(self, folder: Path) -> None:
+        """Write model.json beside the weights."""
+        write_json(folder / "model.json", asdict(self) | {"weights_sha256": sha256(folder / "weights.safetensors")})
+
+
+def model_digest(folder: Path) -> str:
+    """Return the digest of a model: its description, which holds the digest of its weights."""
+    return sha256(folder / "model.json")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it."""
+
+    run_id: str
+    experiment: str
+
+    @classmethod
+    def read(cls, workspace: Path) -> Self:
+        """Read the record that train left."""
+        return cls(**read_json(workspace / REPORTS / "train" / "run.json"))
+
+    def write(self, workspace: Path) -> None:
+        """Leave the record for the stages after train."""
+        write_json(workspace / REPORTS / "train" / "run.json", asdict(self))

@@ -1,0 +1,102 @@
+"""The command `pipeline`: the verbs that a person uses."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline import errors
+from pipeline.errors import ArtefactError, UserError
+
+SCORES = {
+    "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
+    "fid_in_domain_floor": "the same of real images from train: what zero looks like",
+    "reconstruction_loss": "mean squared error per pixel, pixels in [0, 1]",
+    "bits_per_dim": "bits a pixel that the model needs for test, at most",
+}
+
+
+def main() -> None:
+    """Run the command, to its exit code."""
+    errors.run(_run)
+
+
+def _run() -> None:
+    words = _parser().parse_args()
+    words.verb(words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pipeline",
+        description="Look at what the pipeline made. Training itself is `dvc repro` and `dvc exp run`.",
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    sample = verbs.add_parser("sample", help="draw samples from a model into a picture")
+    sample.add_argument("model", metavar="MODEL", help="a model folder, or models:/NAME@ALIAS or models:/NAME/VERSION")
+    sample.add_argument("-n", type=int, default=64, help="how many (default: %(default)s)")
+    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: %(default)s)")
+    sample.add_argument("--out", type=Path, default=Path("samples.png"), help="where to (default: %(default)s)")
+    sample.set_defaults(verb=_sample)
+    summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
+    summary.set_defaults(verb=_summary)
+    return parser
+
+
+def _sample(words: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from pipeline import models
+
+    if words.n < 1 or words.seed < 0:
+        raise UserError(f"-n is {words.n} and --seed is {words.seed}; -n must be at least 1, --seed at least 0")
+    if words.out.suffix.lower() not in Image.registered_extensions():
+        raise UserError(f"--out is {words.out}; its ending must be that of a picture, as in samples.png")
+    with tempfile.TemporaryDirectory() as temporary:
+        model = models.load(_folder(words.model, Path(temporary)))
+    content = model.content
+    picture = content.show(content.decode(model.sample(words.n, words.seed)), columns=round(words.n**0.5))
+    words.out.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(words.out)
+    _say(f"{words.n} samples of {words.model} (seed {words.seed}) are in {words.out}")
+
+
+def _folder(model: str, temporary: Path) -> Path:
+    """Return the folder of a model, fetched into `temporary` where it is a models:/ URI."""
+    if model.startswith("models:/"):
+        from pipeline import registry, tracking
+
+        return registry.download(tracking.connect(), model, temporary)
+    if not Path(model).is_dir():
+        raise ArtefactError(f"{model} is no folder; give a model folder, such as model, or models:/NAME@challenger")
+    return Path(model)
+
+
+def _summary(_: argparse.Namespace) -> None:
+    from pipeline import artefacts, project
+    from pipeline.artefacts import PreparedData
+
+    workspace = project.workspace()
+    reports = workspace / artefacts.REPORTS
+    data = PreparedData.open(workspace)
+    about = artefacts.read_json(workspace / artefacts.MODEL / "model.json")
+    scores = artefacts.read_json(reports / "evaluate" / "metrics.json")
+    version = artefacts.read_json(reports / "register" / "version.json")
+    counts = data.about["counts"]
+    uri = f"models:/{version['name']}@challenger"
+    _say(f"\nMade   a {about['family']} of {data.about['source']} ({counts['train']} items of train, {counts['test']} of test)")
+    _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
+    _say("Scores on test")
+    for name, meaning in SCORES.items():
+        if name in scores:
+            _say(f"       {name:20} {scores[name]:<10.5g} {meaning}")
+    _say("Look   reports/evaluate/samples.png, reconstructions.png, interpolation.png")
+    _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
+    _say("       dvc plots show     curves and pictures in one page")
+    _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")

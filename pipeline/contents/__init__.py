@@ -1,0 +1,16 @@
+"""The kinds of data. Adding one is a file here, its line below, its section in params.yaml and its field in params.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.contents.base import Content
+from pipeline.contents.image import ImageContent
+
+CONTENTS: dict[str, Callable[..., Content]] = {"image": ImageContent}
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Content:
+    """Return the content of that name, with the values of its section in params.yaml."""
+    return CONTENTS[name](**settings)

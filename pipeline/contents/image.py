@@ -1,0 +1,89 @@
+"""Content `image`: square images, grey or RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.contents import image_files, image_sets
+from pipeline.contents.base import DataSpec, Item, Raw, Rejected
+
+GAP = 2
+CAPTION = 14
+SHOWN_SIDE = 64
+
+
+class ImageContent:
+    """Square images of `size` pixels; a raw item is (height, width, channels) uint8."""
+
+    name = "image"
+
+    def __init__(self, size: int, channels: Literal[1, 3]) -> None:
+        """Set the side in pixels and the number of channels."""
+        self.size = size
+        self.channels: Literal[1, 3] = channels
+        self.spec = DataSpec(shape=(channels, size, size), layout="grid")
+
+    def read(self, source: Path) -> Iterator[Item | Rejected]:
+        """Yield the images of a known set, or of any folder of image files."""
+        found = image_sets.read(source)
+        return image_files.read(source, self.channels) if found is None else found
+
+    def encode(self, raw: Raw) -> NDArray[np.uint8]:
+        """Scale the shorter side to `size` with antialiasing (Lanczos), cut the centre out, and put channels first."""
+        image = _picture(self._with_channels(raw))
+        scale = self.size / min(image.size)
+        width, height = (max(self.size, round(side * scale)) for side in image.size)
+        if (width, height) != image.size:
+            image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        image = image.crop((left, top, left + self.size, top + self.size))
+        array = np.asarray(image, dtype=np.uint8).reshape(self.size, self.size, self.channels)
+        return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+    def decode(self, arrays: NDArray[np.uint8]) -> Sequence[Raw]:
+        """Return images (n, height, width, channels) uint8."""
+        return arrays.transpose(0, 2, 3, 1)
+
+    def reconstruction_loss(self, raws: Sequence[Raw], raws_hat: Sequence[Raw]) -> NDArray[np.float64]:
+        """Return the mean squared error per pixel, with pixels in [0, 1], of each image."""
+        error = (np.asarray(raws, np.float64) - np.asarray(raws_hat, np.float64)) / 255
+        return np.square(error).mean(axis=(1, 2, 3))
+
+    def show(self, raws: Sequence[Raw], columns: int, captions: Iterable[str] = ()) -> Image.Image:
+        """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
+        names = list(captions)
+        factor = max(1, SHOWN_SIDE // self.size)
+        side, line = factor * self.size, CAPTION if names else 0
+        rows = -(-len(raws) // columns)
+        page = Image.new("RGB", (columns * (side + GAP) + GAP, rows * (side + GAP + line) + GAP), "white")
+        draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=10)
+        for i, raw in enumerate(raws):
+            row, column = divmod(i, columns)
+            left, top = GAP + column * (side + GAP), GAP + row * (side + GAP + line)
+            page.paste(_picture(raw).resize((side, side), Image.Resampling.NEAREST), (left, top))
+            if names:
+                draw.text((left, top + side + 1), _fitted(names[i], font, side), fill="black", font=font)
+        return page
+
+    def _with_channels(self, raw: Raw) -> Raw:
+        """Return the image with this content's channels: grey is repeated, colour is weighed to luma (ITU-R 601)."""
+        if raw.shape[2] == self.channels:
+            return raw
+        return np.atleast_3d(np.asarray(_picture(raw).convert("L" if self.channels == 1 else "RGB")))
+
+
+def _picture(raw: NDArray[Any]) -> Image.Image:
+    return Image.fromarray(raw[..., 0] if raw.shape[2] == 1 else np.ascontiguousarray(raw))
+
+
+def _fitted(text: str, font: Any, width: int) -> str:
+    """Return the text, shortened to a width in pixels."""
+    while text and font.getlength(text) > width:
+        text = text[:-1]
+    return text

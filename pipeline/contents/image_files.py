@@ -1,0 +1,86 @@
+"""Any folder of image files, read by Pillow."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pipeline.contents.base import Item, Rejected
+
+ABOUT = ("readme", "license", "licence", "copying", "source.json")
+"""How the names of files begin that lie beside the data and are no items."""
+
+
+def read(source: Path, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
+    """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
+    for path in _files(source):
+        origin = path.relative_to(source)
+        try:
+            raw = decode(path, channels)
+        except Exception as error:  # noqa: BLE001 - decoders of foreign bytes raise anything; the reason is recorded
+            yield Rejected(str(origin), _reason(path, error))
+        else:
+            yield Item(raw, str(origin), label=origin.parts[0] if len(origin.parts) > 1 else ".")
+
+
+def decode(path: Path, channels: Literal[1, 3]) -> NDArray[np.uint8]:
+    """Return the (first) image of a file, upright, on white, as (height, width, channels) uint8.
+
+    Raises:
+        Exception: whatever Pillow raises of a file that is not whole, not an image, or too large to be one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path) as file:
+            file.load()
+            image = ImageOps.exif_transpose(file)
+            return _pixels(image, "L" if channels == 1 else "RGB")
+
+
+def _pixels(image: Image.Image, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return np.atleast_3d(np.asarray(image.convert(mode), dtype=np.uint8))
+
+
+def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return grey values of more than eight bits as uint8: integers span 16 bits, floats span [0, 1]."""
+    top = 1.0 if np.issubdtype(values.dtype, np.floating) else 65535.0
+    wide = values.astype(np.float64)
+    if not (np.isfinite(wide).all() and wide.min() >= 0 and wide.max() <= top):
+        raise ValueError(f"grey values are outside 0 to {top:g}")
+    return np.rint(wide * (255 / top)).astype(np.uint8)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, one at a time; hidden ones, and those that speak about the data, are no items."""
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower().startswith(ABOUT):
+                    continue
+                if entry.is_dir():
+                    pending.append(Path(entry.path))
+                else:
+                    yield Path(entry.path)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and path.exists() and path.stat().st_size == 0:
+        return "the file is empty"
+    said = " ".join(str(error).replace(str(path), path.name).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

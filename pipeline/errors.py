@@ -1,0 +1,44 @@
+"""What a user can cause, said in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: its text says what, where and what to do."""
+
+
+class ParamsError(UserError):
+    """A parameter that is missing, unknown or out of its bounds."""
+
+
+class SourceError(UserError):
+    """A source of data that is absent, unreadable or too small."""
+
+
+class ArtefactError(UserError):
+    """A file that an earlier stage should have left, missing or not as it was written."""
+
+
+class TrainingError(UserError):
+    """A training that cannot start or cannot go on."""
+
+
+class TrackingError(UserError):
+    """A tracking store or registry that does not hold what was asked of it."""
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a command to its exit code: a UserError is one line on stderr and exit code 2, without a traceback."""
+    try:
+        main()
+    except UserError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,107 @@
+"""The scores of a model on test, each with how it was made, and the pictures beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from pipeline import extractor
+from pipeline.artefacts import PreparedData
+from pipeline.batches import scaled
+from pipeline.contents.base import Content, Raw
+from pipeline.extractor import Extractor
+from pipeline.metrics.frechet import frechet
+from pipeline.models import Model
+from pipeline.params import EvaluateParams
+from pipeline.reference import Reference
+from pipeline.rng import numpy_rng, torch_rng
+
+SHOWN, COLUMNS = 128, 16
+PAIRS, PATHS, STEPS = 16, 8, 16
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Flat figures, how they were made, pictures by name, and the share of each class among samples and test."""
+
+    scores: Mapping[str, float]
+    protocol: Mapping[str, Any]
+    pictures: Mapping[str, Image]
+    classes: list[tuple[str, float, float]]
+
+
+def evaluate(model: Model, data: PreparedData, features: Path, settings: EvaluateParams, seed: int) -> Evaluation:
+    """Score a model on test: how its samples are distributed, how near its reconstructions are, what its family adds."""
+    content, test = data.content, data.array("test")
+    yardstick, reference = Extractor.load(features, data.spec), Reference.read(features)
+    raws = content.decode(model.sample(settings.samples, seed))
+    sampled = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
+    chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
+    originals, x_hat = test[chosen], _reconstruct(model, test[chosen], seed)
+    errors = content.reconstruction_loss(content.decode(originals), content.decode(x_hat))
+    own = model.family.score(scaled(test, data.spec), torch_rng(seed, "score"))
+    scores = {
+        "fid_in_domain": frechet(reference.test, sampled),
+        "fid_in_domain_floor": frechet(reference.test, reference.train),
+        "fid_in_domain_n": len(sampled),
+        "fid_in_domain_n_real": len(reference.test),
+        "reconstruction_loss": float(errors.mean()),
+        "reconstruction_loss_n": len(errors),
+        **own,
+        **({"likelihood_n": len(test)} if own else {}),
+    }
+    protocol = {
+        "split": "test",
+        "extractor": "in_domain",
+        "extractor_digest": extractor.digest(features),
+        "data_digest": data.digest,
+        "samples": settings.samples,
+        "reconstructions": len(errors),
+        "resize": "none",
+        "ema": model.about.params["train"]["ema"],
+        "seed": seed,
+    }
+    pairs = [*content.decode(originals[:PAIRS]), *content.decode(x_hat[:PAIRS])]
+    pictures = {
+        "samples": content.show(raws[:SHOWN], COLUMNS),
+        "reconstructions": content.show(pairs, PAIRS),
+        "interpolation": content.show(_interpolate(model, content, seed), STEPS),
+    }
+    return Evaluation(scores, protocol, pictures, _classes(yardstick, data, sampled, reference.test))
+
+
+def _reconstruct(model: Model, items: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    spec, rng = model.content.spec, torch_rng(seed, "reconstruct")
+    return np.concatenate([spec.quantise(model.family.reconstruct(x, rng)) for x in scaled(items, spec)])
+
+
+@torch.no_grad()
+def _interpolate(model: Model, content: Content, seed: int) -> list[Raw]:
+    """Return paths between pairs of samples, on great circles (White 2016), a path a row."""
+    z = model.family.latents(2 * PATHS, torch_rng(seed, "interpolate"))
+    start, end = z[:PATHS, None], z[PATHS:, None]
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1)[..., None]
+    angle = torch.arccos(cosine.clamp(-0.999, 0.999))
+    at = torch.linspace(0, 1, STEPS)[None, :, None]
+    path = (torch.sin((1 - at) * angle) * start + torch.sin(at * angle) * end) / torch.sin(angle)
+    return list(content.decode(content.spec.quantise(model.family.decode(path.flatten(0, 1)))))
+
+
+def _classes(
+    yardstick: Extractor, data: PreparedData, sampled: NDArray[np.float32], real: NDArray[np.float32]
+) -> list[tuple[str, float, float]]:
+    """Return the share of each class among samples and in test, both as the extractor tells them; none without labels."""
+    if yardstick.about.task != "labels":
+        return []
+
+    def shares(features: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.bincount(yardstick.predict(features), minlength=len(data.classes)) / len(features)
+
+    return [(n, float(s), float(t)) for n, s, t in zip(data.classes, shares(sampled), shares(real), strict=True)]

@@ -1,0 +1,18 @@
+"""The kinds of models. Adding one is a file here, its line below, its section in params.yaml and its field in params.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.contents.base import DataSpec
+from pipeline.families.base import Family
+from pipeline.families.gan import Gan
+from pipeline.families.vae import Vae
+
+FAMILIES: dict[str, Callable[..., Family]] = {"vae": Vae, "gan": Gan}
+
+
+def build(name: str, settings: Mapping[str, Any], spec: DataSpec) -> Family:
+    """Return the family of that name, with the values of its section in params.yaml, for data of that spec."""
+    return FAMILIES[name](spec, **settings)

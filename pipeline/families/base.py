@@ -1,0 +1,98 @@
+"""The seam between models and training: a family is a game, in which each player minimises its own loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.contents.base import DataSpec
+from pipeline.rng import torch_rng
+
+CHUNK = 256
+"""Samples that are drawn together: sample i is a function of seed and i, however many are asked for."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a player's step returns.
+
+    Attributes:
+        total: what the player minimises, a scalar with gradient.
+        terms: what a person wants to follow, scalars by name.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """Peak learning rate and momentum terms of a player's Adam."""
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+class Family(nn.Module, ABC):
+    """A generative model over items of `spec`, in plain PyTorch.
+
+    Attributes:
+        players: names of the child modules that are trained, each with its own optimiser, updated in this order.
+        training_only: names of the child modules that sampling and reconstruction do without; they are not saved.
+        amortised: whether `project` is one pass of a network, cheap enough to look at after every epoch.
+    """
+
+    players: ClassVar[tuple[str, ...]]
+    amortised: ClassVar[bool] = False
+    training_only: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, spec: DataSpec) -> None:
+        """Set what the data look like."""
+        super().__init__()
+        self.spec = spec
+
+    @abstractmethod
+    def optimiser(self, player: str) -> OptimiserSettings:
+        """Return how a player is optimised."""
+
+    @abstractmethod
+    def loss(self, player: str, x: Tensor, rng: torch.Generator, progress: float) -> Losses:
+        """Return the loss of a player on a batch (n, *spec.shape) in [-1, 1]; progress is the share of steps done."""
+
+    @abstractmethod
+    def latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw n latents from the prior, (n, latent_dim)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the items that latents stand for, (n, *spec.shape) in [-1, 1]."""
+
+    @abstractmethod
+    def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the latents that stand for given items, (n, latent_dim)."""
+
+    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, float]:
+        """Return the figures that only this family has, over held-out items."""
+        return {}
+
+    def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
+        """Do what follows the last step of training, given all of train in batches."""
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """Draw n samples (n, *spec.shape) in [-1, 1]; sample i is a function of seed and i."""
+        device = next(self.parameters()).device
+        chunks = [self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in range(-(-n // CHUNK))]
+        z = torch.cat(chunks)[:n].to(device)
+        with torch.no_grad():
+            return torch.cat([self.decode(part) for part in z.split(CHUNK)])
+
+    def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return what the model makes of given items, (n, *spec.shape) in [-1, 1]."""
+        z = self.project(x, rng)
+        with torch.no_grad():
+            return self.decode(z)

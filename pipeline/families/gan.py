@@ -1,0 +1,98 @@
+"""Family `gan`: the generative adversarial network (Goodfellow et al. 2014), hinge loss, spectral norm."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from torch import Tensor, nn
+
+from pipeline.contents.base import DataSpec
+from pipeline.families.base import Family, Losses, OptimiserSettings
+from pipeline.networks import Critic, Decoder
+
+PATCH = 2
+PROJECTION_RATE = 0.1
+
+
+class Generator(nn.Module):
+    """Latents to items in [-1, 1]."""
+
+    def __init__(self, spec: DataSpec, latent_dim: int, width: int, blocks: int) -> None:
+        """Set the sizes."""
+        super().__init__()
+        self.decoder = Decoder(spec, latent_dim, width, blocks, PATCH)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (n, *spec.shape)."""
+        return torch.tanh(self.decoder(z).float())
+
+
+class Gan(Family):
+    """A game of two: the critic tells data from samples, the generator raises the critic's value of its samples."""
+
+    players: ClassVar[tuple[str, ...]] = ("critic", "generator")
+    training_only: ClassVar[tuple[str, ...]] = ("critic",)
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        latent_dim: int,
+        width: int,
+        blocks: int,
+        learning_rate: float,
+        critic_learning_rate: float,
+        projection_steps: int,
+        projection_starts: int,
+    ) -> None:
+        """Set what params.yaml's section `gan` holds."""
+        super().__init__(spec)
+        self.latent_dim = latent_dim
+        self.learning_rates = {"critic": critic_learning_rate, "generator": learning_rate}
+        self.projection_steps, self.projection_starts = projection_steps, projection_starts
+        self.critic = Critic(spec, width, blocks, PATCH)
+        self.generator = Generator(spec, latent_dim, width, blocks)
+
+    def optimiser(self, player: str) -> OptimiserSettings:
+        """Return Adam's settings: no first moment, as is customary where the other player moves."""
+        return OptimiserSettings(self.learning_rates[player], betas=(0.0, 0.99))
+
+    def loss(self, player: str, x: Tensor, rng: torch.Generator, progress: float) -> Losses:
+        """Return the hinge losses (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17).
+
+        The critic's is E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the generator's is -E[D(G(z))].
+        """
+        z = self.latents(len(x), rng).to(x.device)
+        if player == "generator":
+            on_samples = self.critic(self.generator(z)).float().mean()
+            return Losses(-on_samples, {"generator_loss": -on_samples})
+        with torch.no_grad():
+            samples = self.generator(z)
+        on_data, on_samples = self.critic(torch.cat([x, samples])).float().split(len(x))
+        total = F.relu(1 - on_data).mean() + F.relu(1 + on_samples).mean()
+        terms = {"critic_loss": total, "critic_on_data": on_data.mean(), "critic_on_samples": on_samples.mean()}
+        return Losses(total, terms)
+
+    def latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw from N(0, I)."""
+        return torch.randn(n, self.latent_dim, generator=rng)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the generator's samples."""
+        return self.generator(z)  # type: ignore[no-any-return]
+
+    def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the latents whose samples are nearest to given items in squared error, by Adam from seeded starts."""
+        starts = self.projection_starts
+        target = x.repeat(starts, *[1] * (x.dim() - 1))
+        z = self.latents(starts * len(x), rng).to(x.device).requires_grad_()
+        optimiser = torch.optim.Adam([z], lr=PROJECTION_RATE)
+        for step in range(self.projection_steps + 1):
+            distance = (self.decode(z) - target).square().flatten(1).mean(1)
+            if step == self.projection_steps:
+                break
+            (z.grad,) = torch.autograd.grad(distance.sum(), [z])
+            optimiser.step()
+        nearest = distance.view(starts, -1).argmin(0)
+        return z.detach().view(starts, len(x), -1)[nearest, torch.arange(len(x))]

@@ -1,0 +1,60 @@
+"""A trained model on disk: weights.safetensors, and model.json, which says how to build what they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+
+from pipeline import contents, families
+from pipeline.artefacts import SavedModel
+from pipeline.contents.base import Content
+from pipeline.errors import ArtefactError
+from pipeline.families.base import Family
+
+
+@dataclass(frozen=True)
+class Model:
+    """A family with its weights, and the content that its samples are of."""
+
+    family: Family
+    content: Content
+    about: SavedModel
+
+    def sample(self, n: int, seed: int) -> NDArray[np.uint8]:
+        """Return n samples as stored arrays, (n, *spec.shape); sample i is a function of seed and i."""
+        return self.content.spec.quantise(self.family.sample(n, seed))
+
+
+def save(folder: Path, family: Family, about: SavedModel) -> None:
+    """Write a model: the weights that sampling and reconstruction need, on the CPU and in one memory layout."""
+    kept = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in sorted(family.state_dict().items())
+        if not name.startswith(tuple(f"{each}." for each in family.training_only))
+    }
+    (folder / "weights.safetensors").write_bytes(save_tensors(kept))
+    about.write(folder)
+
+
+def load(folder: Path) -> Model:
+    """Read a model, ready to sample.
+
+    Raises:
+        ArtefactError: a file is missing or damaged, or the weights do not belong to the description.
+    """
+    about = SavedModel.read(folder)
+    content = contents.build(about.content, about.content_settings)
+    family = families.build(about.family, about.settings, content.spec)
+    for name in family.training_only:
+        delattr(family, name)
+    try:
+        family.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtefactError(f"{folder}: the weights do not fit model.json ({str(error).splitlines()[0]})") from error
+    return Model(family.requires_grad_(False).eval(), content, about)

@@ -1,0 +1,233 @@
+"""params.yaml, typed and checked: one class a section, one line a field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ParamsError
+
+FILE = "params.yaml"
+
+
+class Section(BaseModel):
+    """A frozen set of fields that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Split(Section):
+    """Shares of the items; a source with a standard test split keeps it, and divides the rest between train and val."""
+
+    train: float = Field(gt=0, lt=1)
+    """Share that the model learns from."""
+    val: float = Field(gt=0, lt=1)
+    """Share that settings are chosen on."""
+    test: float = Field(gt=0, lt=1)
+    """Share that scores are measured on."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + val + test is {total:g}; it must be 1")
+        return self
+
+
+class PrepareParams(Section):
+    """Raw files to encoded arrays."""
+
+    source: str = Field(min_length=1)
+    """Folder of raw files: a name inside data/raw, or an absolute path."""
+    split: Split
+    """Shares of train, val and test."""
+    max_rejected: float = Field(ge=0, le=1)
+    """Largest share of unreadable files that is tolerated."""
+
+
+class ImageParams(Section):
+    """Content `image`."""
+
+    size: int = Field(ge=16, le=256)
+    """Side of the square images, in pixels; the networks' depth follows from it."""
+    channels: Literal[1, 3]
+    """1 for grey, 3 for RGB."""
+
+
+class FeaturesParams(Section):
+    """The in-domain feature extractor."""
+
+    epochs: int = Field(ge=1, le=1000)
+    """Passes over train."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels of its first layer."""
+    size: int = Field(ge=8, le=2048)
+    """Number of features."""
+
+
+class VaeParams(Section):
+    """Family `vae` (Kingma & Welling 2014)."""
+
+    latent_dim: int = Field(ge=1, le=4096)
+    """Size of the latent."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels at the finest resolution; they double with each halving, up to four times."""
+    blocks: int = Field(ge=0, le=16)
+    """Residual blocks at each resolution."""
+    learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam."""
+    beta: float = Field(ge=0, le=1000)
+    """Weight of the KL term in the loss; 1 is the evidence lower bound."""
+    warmup: float = Field(ge=0, le=1)
+    """Share of the steps over which beta rises from 0 to its value."""
+    likelihood: Literal["gaussian", "logistic", "bernoulli"]
+    """p(x | z): see docs/metrics.md for what each one means for the ELBO."""
+    prior: Literal["normal", "mixture"]
+    """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
+    components: int = Field(ge=1, le=1000)
+    """Components of the mixture."""
+
+
+class GanParams(Section):
+    """Family `gan` (Goodfellow et al. 2014)."""
+
+    latent_dim: int = Field(ge=1, le=4096)
+    """Size of the latent."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels at the finest resolution; they double with each halving, up to four times."""
+    blocks: int = Field(ge=0, le=16)
+    """Residual blocks at each resolution."""
+    learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam, for the generator."""
+    critic_learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam, for the critic."""
+    projection_steps: int = Field(ge=1, le=10_000)
+    """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
+    projection_starts: int = Field(ge=1, le=64)
+    """Seeded starts of that search; the nearest one counts."""
+
+
+class TrainParams(Section):
+    """Training, whatever the family."""
+
+    epochs: int = Field(ge=1, le=100_000)
+    """Passes over train."""
+    batch_size: int = Field(ge=1, le=65_536)
+    """Items a step, over all processes; at most the number of items in train."""
+    warmup_steps: int = Field(ge=0, le=1_000_000)
+    """Steps over which the learning rate rises from 0."""
+    cooldown: float = Field(ge=0, le=1)
+    """Share of the steps, at the end, over which the learning rate falls to 0."""
+    ema: float = Field(ge=0, lt=1)
+    """Decay a step of the moving average of the weights, which is what is saved; 0 keeps the last weights."""
+
+
+class EvaluateParams(Section):
+    """Scores on test."""
+
+    samples: int = Field(ge=100, le=10_000_000)
+    """Number of samples that are compared with test."""
+    reconstructions: int = Field(ge=1, le=10_000_000)
+    """Items of test that are reconstructed; all of them where test has fewer."""
+
+
+class RegisterParams(Section):
+    """The registry."""
+
+    name: str | None = Field(pattern=r"^[^/:]+$")
+    """Name of the registered model; null takes the name of the source."""
+
+
+class RuntimeParams(Section):
+    """Where it runs: no stage depends on these, and changing them keeps every cached result."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    """Where the model trains; auto takes what is there."""
+    devices: int = Field(ge=1, le=1024)
+    """Processes on each node."""
+    nodes: int = Field(ge=1, le=1024)
+    """Machines."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    """Arithmetic of the training; see docs/reproducibility.md."""
+    checkpoint_seconds: float = Field(gt=0, le=86_400)
+    """Seconds between two checkpoints of a training in progress."""
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    """Where all randomness comes from."""
+    content: Literal["image"]
+    """Kind of data; its section holds its parameters."""
+    family: Literal["vae", "gan"]
+    """Kind of model; its section holds its parameters."""
+    prepare: PrepareParams
+    image: ImageParams
+    features: FeaturesParams
+    vae: VaeParams
+    gan: GanParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    register_: RegisterParams = Field(alias="register")
+    runtime: RuntimeParams
+
+    @property
+    def content_section(self) -> Section:
+        """The section that `content` names."""
+        return getattr(self, self.content)  # type: ignore[no-any-return]
+
+    @property
+    def family_section(self) -> Section:
+        """The section that `family` names."""
+        return getattr(self, self.family)  # type: ignore[no-any-return]
+
+    @classmethod
+    def load(cls, folder: Path) -> Params:
+        """Read and check the parameter file of a workspace.
+
+        Raises:
+            ParamsError: the file is missing, is not YAML, or holds a value that is not allowed.
+        """
+        path = folder / FILE
+        try:
+            tree = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ParamsError(f"{path}: cannot be read as YAML ({error})") from error
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise ParamsError(f"{FILE}: " + "; ".join(map(_say, error.errors()))) from error
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping (or a section) as one level of dotted paths."""
+    if isinstance(tree, BaseModel):
+        tree = tree.model_dump(by_alias=True)
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+def _say(problem: Any) -> str:
+    """Return one of pydantic's findings as `path is value: what is allowed`."""
+    path = ".".join(map(str, problem["loc"])) or "the file"
+    if problem["type"] == "missing":
+        return f"{path} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc']))}"
+    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{path} is {problem['input']!r}: {said}"
+
+
+def _siblings(loc: tuple[str | int, ...]) -> list[str]:
+    section: Any = Params
+    for name in loc[:-1]:
+        section = next(f.annotation for n, f in section.model_fields.items() if name in (n, f.alias))
+    return sorted(field.alias or name for name, field in section.model_fields.items())

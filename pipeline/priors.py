@@ -1,0 +1,68 @@
+"""What latents are drawn from."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+MOST = 20_000
+"""Latents that a mixture is fitted to, at the most: more change it little and cost in proportion."""
+
+
+class StandardNormal(nn.Module):
+    """N(0, I)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        """Set the size of the latent."""
+        super().__init__()
+        self.latent_dim = latent_dim
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Return n latents on the CPU, (n, latent_dim)."""
+        return torch.randn(n, self.latent_dim, generator=rng)
+
+    def fit(self, z: Tensor, rng: torch.Generator) -> None:
+        """Stay as it is."""
+
+
+class GaussianMixture(nn.Module):
+    """A mixture with full covariances, fitted to the aggregate posterior after training (Ghosh et al. 2020, section 4).
+
+    Until it is fitted, every component is N(0, I).
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def __init__(self, latent_dim: int, components: int) -> None:
+        """Set the sizes; `factors` are the lower Cholesky factors of the covariances."""
+        super().__init__()
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, latent_dim))
+        self.register_buffer("factors", torch.eye(latent_dim).expand(components, -1, -1).clone())
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Return n latents on the CPU, (n, latent_dim)."""
+        which = torch.multinomial(self.weights.cpu(), n, replacement=True, generator=rng)
+        noise = torch.randn(n, self.means.shape[1], generator=rng)
+        return self.means.cpu()[which] + torch.einsum("nij,nj->ni", self.factors.cpu()[which], noise)
+
+    def fit(self, z: Tensor, rng: torch.Generator) -> None:
+        """Fit it to latents (n, latent_dim) by expectation maximisation from a seeded k-means start."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture as Estimator
+
+        chosen = z[torch.randperm(len(z), generator=rng)[:MOST]].double().cpu().numpy()
+        state = int(torch.randint(2**31, (), generator=rng))
+        components = min(len(self.weights), len(chosen))
+        estimator = Estimator(components, reg_covar=1e-4, max_iter=50, tol=1e-3, random_state=state)
+        with warnings.catch_warnings():
+            # EM stopped at its fiftieth step is as good a prior
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(chosen)
+        self.weights.zero_()[:components] = torch.from_numpy(estimator.weights_)
+        self.means[:components] = torch.from_numpy(estimator.means_)
+        self.factors[:components] = torch.linalg.cholesky(torch.from_numpy(estimator.covariances_))

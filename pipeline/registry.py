@@ -1,0 +1,101 @@
+"""Versions of the registered model, each of which can be traced to its data, params and code."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.pyfunc
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from pipeline import artefacts, serving
+from pipeline.errors import TrackingError
+from pipeline.tracking import Run
+
+CHALLENGER = "challenger"
+DIGEST = "model_digest"
+REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch", "tqdm")
+PACKAGE = Path(__file__).parent
+
+
+def register(run: Run, name: str, folder: Path, shape: tuple[int, ...], tags: Mapping[str, Any]) -> ModelVersion:
+    """Make a model folder a version of the registered model `name`, and point `challenger` at it.
+
+    The same bytes are registered once: a second time, the version that they have already becomes the challenger.
+    `shape` is that of one raw item.
+    """
+    client, digest = run.client, artefacts.model_digest(folder)
+    version = find(client, name, digest)
+    if version is None:
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = _log(run, folder, shape)
+        made = client.create_model_version(name, source, run.id, tags={DIGEST: digest})
+        version = client.get_model_version(name, made.version)
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version.version, key, str(value))
+    client.set_registered_model_alias(name, CHALLENGER, version.version)
+    return version
+
+
+def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
+    """Return the version that holds a model of that digest."""
+    found = client.search_model_versions(f"name = '{name}' and tags.{DIGEST} = '{digest}'", max_results=1)
+    return found[0] if found else None
+
+
+def download(client: MlflowClient, uri: str, to: Path) -> Path:
+    """Fetch the folder of a registered model by its models:/ URI.
+
+    Raises:
+        TrackingError: there is no such model, version or alias.
+    """
+    try:
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(to))) / "data" / "model"
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"{uri}: {str(error).splitlines()[0]}; `mlflow ui` lists what is registered") from error
+
+
+def _log(run: Run, folder: Path, shape: tuple[int, ...]) -> str:
+    """Log the pyfunc to the run, and return the URI of what was logged."""
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(DataType.long, "n"), ColSpec(DataType.long, "seed")]),
+        outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
+    )
+    pinned = [f"{each}=={importlib.metadata.version(each).partition('+')[0]}" for each in REQUIREMENTS]
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as temporary:
+        code = Path(temporary) / PACKAGE.name
+        _copy_code(code)
+        with mlflow.start_run(run_id=run.id, nested=True):
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                loader_module=serving.__name__,
+                data_path=str(folder),
+                code_paths=[str(code)],
+                signature=signature,
+                input_example=serving.INPUT_EXAMPLE,
+                pip_requirements=pinned,
+            )
+    return str(logged.model_uri)
+
+
+def _copy_code(to: Path) -> None:
+    """Copy this package's source, and nothing that Python made of it."""
+    for path in PACKAGE.rglob("*.py"):
+        target = to / path.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())

@@ -1,0 +1,35 @@
+"""What is known of a source: the card, source.json, that may lie beside its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import SourceError
+
+
+class Card(BaseModel):
+    """Title, origin and licence of a source, and the names of its classes where files hold numbers alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str | None = None
+    homepage: str | None = None
+    licence: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, source: Path) -> Card:
+        """Read the card of a source; one that has none has an empty card.
+
+        Raises:
+            SourceError: the card is not what it should be.
+        """
+        path = source / "source.json"
+        if not path.is_file():
+            return cls()
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise SourceError(f"{path}: {error.errors()[0]['msg']}; see data/raw/README.md") from error

@@ -1,0 +1,79 @@
+"""Stage `prepare`: raw files to the arrays of data/prepared."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from pathlib import Path
+
+from pipeline import artefacts, contents, preparation, project
+from pipeline.artefacts import SPLITS, PreparedData
+from pipeline.contents.base import Rejected
+from pipeline.errors import SourceError, run
+from pipeline.params import Params
+from pipeline.sources import Card
+
+SHOWN, COLUMNS = 80, 16
+
+
+def main() -> None:
+    """Read, encode, deduplicate and split a source; report what could not be used; show what the model will see."""
+    workspace = project.workspace()
+    params = Params.load(workspace)
+    settings, report = params.prepare, workspace / artefacts.REPORTS / "prepare"
+    source = workspace / "data" / "raw" / settings.source
+    if not source.is_dir():
+        raise SourceError(f"prepare.source is {settings.source}, but there is no folder {source}")
+    content = contents.build(params.content, params.content_section.model_dump())
+    folder = workspace / artefacts.PREPARED
+    with artefacts.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
+        found = preparation.harvest(content, source, encoded, params.seed)
+        _write_rejected(report / "rejected.csv", found.rejected)
+        preparation.check_rejected(found, settings.max_rejected, source)
+        splits, duplicates = preparation.split(found, settings.split)
+        for name, rows in splits.items():
+            preparation.write(rows, encoded, content.spec.shape, temporary, name)
+        card = Card.read(source)
+        artefacts.write_json(
+            temporary / "dataset.json",
+            {
+                "source": source.name,
+                "title": card.title,
+                "homepage": card.homepage,
+                "licence": card.licence,
+                "content": params.content,
+                "settings": params.content_section.model_dump(),
+                "shape": content.spec.shape,
+                "layout": content.spec.layout,
+                "levels": content.spec.levels,
+                "classes": found.classes,
+                "counts": {name: len(rows) for name, rows in splits.items()},
+                "rejected": len(found.rejected),
+                "duplicates": duplicates,
+                "prepare": settings.model_dump(),
+                "digest": preparation.digest(temporary),
+            },
+        )
+    _report(PreparedData.open(workspace), report)
+
+
+def _write_rejected(path: Path, rejected: list[Rejected]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "reason"])
+        rows.writerows((each.origin, each.reason) for each in rejected)
+
+
+def _report(data: PreparedData, report: Path) -> None:
+    """Draw the first items of train with their classes, and count items, rejected files and duplicates."""
+    shown = data.array("train")[:SHOWN]
+    names = [data.classes[label] for label in data.labels("train")[:SHOWN]] if len(data.classes) > 1 else []
+    data.content.show(data.content.decode(shown), COLUMNS, names).save(report / "examples.png")
+    counts = {name: data.about["counts"][name] for name in SPLITS}
+    figures = counts | {"rejected": data.about["rejected"], "duplicates": data.about["duplicates"]}
+    artefacts.write_json(report / "metrics.json", figures)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,39 @@
+"""Stage `register`: makes the model a version in the registry, and the challenger."""
+
+from __future__ import annotations
+
+from pipeline import artefacts, models, project, registry, tracking
+from pipeline.artefacts import PreparedData, RunRecord
+from pipeline.errors import run
+from pipeline.params import Params
+
+
+def main() -> None:
+    """Register model/ under register.name, and leave which version it is."""
+    workspace = project.workspace()
+    params, data = Params.load(workspace), PreparedData.open(workspace)
+    name = params.register_.name or str(data.about["source"])
+    scores = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
+    protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
+    folder = workspace / artefacts.MODEL
+    about = models.load(folder).about
+    with tracking.resume(RunRecord.read(workspace)) as tracked:
+        tags = {
+            "family": about.family,
+            "content": about.content,
+            "seed": about.params["seed"],
+            "data_digest": data.digest,
+            "params_digest": artefacts.digest_of(about.params),
+            "extractor_digest": protocol["extractor_digest"],
+            "run_id": tracked.id,
+            **tracking.git(),
+            **{metric: f"{scores[metric]:.6g}" for metric in ("fid_in_domain", "reconstruction_loss")},
+        }
+        raw = data.content.decode(data.array("test")[:1])[0]
+        version = registry.register(tracked, name, folder, raw.shape, tags)
+    left = {"name": name, "version": int(version.version), "run_id": tracked.id, "model_digest": artefacts.model_digest(folder)}
+    artefacts.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,59 @@
+"""Stage `train`: fits a family to train, and leaves the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import torch
+
+from pipeline import artefacts, families, models, project, tracking
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.batches import Batches, scaled
+from pipeline.errors import TrainingError, run
+from pipeline.params import Params
+from pipeline.rng import key, torch_rng
+from pipeline.training import Game, fit
+from pipeline.watching import Watch
+from pipeline.work import Work, fingerprint
+
+
+def main() -> None:
+    """Train, or go on with the training that was killed, and write model/ and reports/train/."""
+    workspace = project.workspace()
+    params, data = Params.load(workspace), PreparedData.open(workspace)
+    seed, settings, array = params.seed, params.train, data.array("train")
+    if settings.batch_size > len(array):
+        raise TrainingError(
+            f"params.yaml: train.batch_size is {settings.batch_size}, but train has {len(array)} items; lower it"
+        )
+    about = SavedModel(
+        family=params.family,
+        content=data.about["content"],
+        params={
+            "seed": seed,
+            "family": params.family,
+            params.family: params.family_section.model_dump(),
+            "train": settings.model_dump(),
+            **data.params,
+        },
+        data_digest=data.digest,
+    )
+    work = Work(fingerprint(asdict(about)))
+    with torch.random.fork_rng():
+        torch.manual_seed(key(seed, "weights"))
+        family = families.build(about.family, about.settings, data.spec)
+    with tracking.start(about, data, params.runtime, work.run_id) as tracked:
+        work.run_id = tracked.id
+        batches = Batches(array, settings.batch_size, seed, lambda: game.done)
+        game = Game(family, settings, len(batches), seed, tracked.figures)
+        trained = fit(game, batches, params.runtime, work.checkpoint, [Watch(tracked, data, seed)])
+        trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
+        with artefacts.replacing(workspace / artefacts.MODEL) as folder:
+            models.save(folder, trained, about)
+        game.curves.write(workspace / artefacts.REPORTS / "train" / "curves")
+        RunRecord(tracked.id, tracked.experiment).write(workspace)
+    work.clear()
+
+
+if __name__ == "__main__":
+    run(main)
