@@ -1,4 +1,4 @@
-"""What stages hand over, with typed readers and writers: PreparedData, Reference, SavedModel, RunRecord, and figures."""
+"""What stages hand over, with typed readers and writers."""
 
 from __future__ import annotations
 
@@ -155,13 +155,17 @@ class SavedModel:
         """Read model.json, and check the digest of the weights.
 
         Raises:
-            ArtefactError: a file is missing, or the weights are not those that were saved.
+            ArtefactError: a file is missing or no description, or the weights are not those that were saved.
         """
         tree = read_json(folder / "model.json")
+        try:
+            digest, about = tree.pop("weights_sha256"), cls(**tree)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ArtefactError(f"{folder / 'model.json'}: describes no model ({error}); restore it") from error
         weights = folder / "weights.safetensors"
-        if not weights.is_file() or sha256(weights) != tree.pop("weights_sha256"):
+        if not weights.is_file() or sha256(weights) != digest:
             raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in model.json; restore it")
-        return cls(**tree)
+        return about
 
     def write(self, folder: Path) -> None:
         """Write model.json beside the weights."""

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     sample = verbs.add_parser("sample", help="draw samples from a model into a picture")
     sample.add_argument("model", metavar="MODEL", help="a model folder, or models:/NAME@ALIAS or models:/NAME/VERSION")
     sample.add_argument("-n", type=int, default=64, help="how many (default: %(default)s)")
-    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (default: %(default)s)")
+    sample.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: %(default)s)")
     sample.add_argument("--out", type=Path, default=Path("samples.png"), help="where to (default: %(default)s)")
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
@@ -68,7 +68,8 @@ def _folder(model: str, temporary: Path) -> Path:
     if model.startswith("models:/"):
         from pipeline import registry, tracking
 
-        return registry.download(tracking.connect(), model, temporary)
+        tracking.connect()
+        return registry.download(model, temporary)
     if not Path(model).is_dir():
         raise ArtefactError(f"{model} is no folder; give a model folder, such as model, or models:/NAME@challenger")
     return Path(model)
@@ -86,9 +87,9 @@ def _summary(_: argparse.Namespace) -> None:
     version = artefacts.read_json(reports / "register" / "version.json")
     counts = data.about["counts"]
     uri = f"models:/{version['name']}@challenger"
-    _say(f"\nMade   a {about['family']} of {data.about['source']} ({counts['train']} items of train, {counts['test']} of test)")
+    _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")
     _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
-    _say("Scores on test")
+    _say(f"Scores on {counts['test']} items of test")
     for name, meaning in SCORES.items():
         if name in scores:
             _say(f"       {name:20} {scores[name]:<10.5g} {meaning}")

@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def evaluate(model: Model, data: PreparedData, features: Path, settings: EvaluateParams, seed: int) -> Evaluation:
-    """Score a model on test: how its samples are distributed, how near its reconstructions are, what its family adds."""
+    """Score a model on test: the distribution of its samples, its reconstructions, and what its family adds."""
     content, test = data.content, data.array("test")
     yardstick, reference = Extractor.load(features, data.spec), Reference.read(features)
     raws = content.decode(model.sample(settings.samples, seed))
@@ -97,7 +97,7 @@ def _interpolate(model: Model, content: Content, seed: int) -> list[Raw]:
 def _classes(
     yardstick: Extractor, data: PreparedData, sampled: NDArray[np.float32], real: NDArray[np.float32]
 ) -> list[tuple[str, float, float]]:
-    """Return the share of each class among samples and in test, both as the extractor tells them; none without labels."""
+    """Return each class with its share among samples and in test, as the extractor tells them; none without labels."""
     if yardstick.about.task != "labels":
         return []
 

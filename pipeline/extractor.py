@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -86,14 +87,16 @@ class Extractor(nn.Module):
         """Read what `save` wrote.
 
         Raises:
-            ArtefactError: it is missing.
+            ArtefactError: it is missing or damaged.
         """
         tree = artefacts.read_json(folder / "extractor.json")
         weights = folder / "extractor.safetensors"
-        if not weights.is_file():
-            raise ArtefactError(f"{weights} is missing; run `dvc repro` to make it")
         extractor = cls(ExtractorAbout(**tree | {"shape": tuple(tree["shape"])}), spec)
-        extractor.load_state_dict(load_file(weights))
+        try:
+            extractor.load_state_dict(load_file(weights))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            said = str(error).splitlines()[0]
+            raise ArtefactError(f"{weights}: cannot be read ({said}); run `dvc repro` to make it") from error
         return extractor.eval()
 
 
@@ -103,12 +106,16 @@ def digest(folder: Path) -> str:
 
 
 def fit(
-    items: NDArray[np.uint8], labels: NDArray[np.int32] | None, classes: int, spec: DataSpec, settings: FeaturesParams, seed: int
+    items: NDArray[np.uint8],
+    labels: NDArray[np.int32] | None,
+    classes: int,
+    spec: DataSpec,
+    settings: FeaturesParams,
+    seed: int,
 ) -> Extractor:
     """Fit an extractor to items (n, *shape): to their labels, or without them to rotations."""
-    about = ExtractorAbout(
-        spec.shape, settings.width, settings.size, TURNS if labels is None else classes, "rotation" if labels is None else "labels"
-    )
+    outputs, task = (TURNS, "rotation") if labels is None else (classes, "labels")
+    about = ExtractorAbout(spec.shape, settings.width, settings.size, outputs, task)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "extractor"))
         extractor = Extractor(about, spec)
@@ -150,4 +157,3 @@ def _turned(items: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
     """Return items in all four rotations, and which one each is."""
     turned = [np.rot90(items, turn, axes=(-2, -1)) for turn in range(TURNS)]
     return np.concatenate(turned), np.repeat(np.arange(TURNS, dtype=np.int32), len(items))
-

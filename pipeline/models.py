@@ -49,12 +49,12 @@ def load(folder: Path) -> Model:
         ArtefactError: a file is missing or damaged, or the weights do not belong to the description.
     """
     about = SavedModel.read(folder)
-    content = contents.build(about.content, about.content_settings)
-    family = families.build(about.family, about.settings, content.spec)
-    for name in family.training_only:
-        delattr(family, name)
     try:
+        content = contents.build(about.content, about.content_settings)
+        family = families.build(about.family, about.settings, content.spec)
+        for name in family.training_only:
+            delattr(family, name)
         family.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise ArtefactError(f"{folder}: the weights do not fit model.json ({str(error).splitlines()[0]})") from error
     return Model(family.requires_grad_(False).eval(), content, about)

@@ -1,12 +1,13 @@
 """Networks on grids: an encoder to a vector, a decoder from one, a critic to one number.
 
-All begin or end with patches, since convolutions at full resolution cost most and add least. Normalisation is GroupNorm:
-it has no state over batches, so results do not depend on how a batch is split.
+All begin or end with patches, since convolutions at full resolution cost most and add least. Normalisation is
+GroupNorm: it has no state over batches, so results do not depend on how a batch is split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from pipeline.contents.base import DataSpec
 
 COARSEST = 8
 """Sides are halved until none is longer."""
-GROUP = 16
+GROUP = 8
 """Channels that are normalised together."""
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -36,7 +37,7 @@ def widths(width: int, count: int) -> list[int]:
 
 
 def _norm(channels: int) -> nn.Module:
-    return nn.GroupNorm(max(1, channels // GROUP), channels)
+    return nn.GroupNorm(channels // GROUP, channels)
 
 
 class Residual(nn.Module):
@@ -103,14 +104,14 @@ class Encoder(nn.Sequential):
     """Items (n, channels, height, width) to vectors (n, size)."""
 
     def __init__(self, spec: DataSpec, size: int, width: int, blocks: int, patch: int) -> None:
-        """Set the sizes; `blocks` residual blocks stand at each resolution."""
+        """Set the sizes; `blocks` residual blocks stand on the coarsest grid."""
         shape = _Shape(spec, width, patch)
+        coarse = shape.widths[-1]
         layers: list[nn.Module] = [Patches(patch), nn.Conv2d(shape.channels * patch**2, width, 3, padding=1)]
-        for i, channels in enumerate(shape.widths):
-            if i:
-                layers.append(nn.Conv2d(shape.widths[i - 1], channels, 3, stride=2, padding=1))
-            layers += [Residual(channels) for _ in range(blocks)]
-        layers += [_norm(shape.widths[-1]), nn.SiLU(), nn.Flatten(), nn.Linear(shape.flat, size)]
+        for fine, coarser in pairwise(shape.widths):
+            layers += [_norm(fine), nn.SiLU(), nn.Conv2d(fine, coarser, 3, stride=2, padding=1)]
+        layers += [Residual(coarse) for _ in range(blocks)]
+        layers += [_norm(coarse), nn.SiLU(), nn.Flatten(), nn.Linear(shape.flat, size)]
         super().__init__(*layers)
 
 
@@ -118,20 +119,19 @@ class Decoder(nn.Sequential):
     """Vectors (n, size) to items (n, channels, height, width), unbounded."""
 
     def __init__(self, spec: DataSpec, size: int, width: int, blocks: int, patch: int) -> None:
-        """Set the sizes; `blocks` residual blocks stand at each resolution."""
+        """Set the sizes; `blocks` residual blocks stand on the coarsest grid."""
         shape = _Shape(spec, width, patch)
-        layers: list[nn.Module] = [
-            nn.Linear(size, shape.flat),
-            nn.Unflatten(1, (shape.widths[-1], *shape.sides[-1])),
-        ]
-        for i in reversed(range(len(shape.widths))):
-            channels = shape.widths[i]
-            layers += [Residual(channels) for _ in range(blocks)]
-            if i:
-                layers.append(Up(channels, shape.widths[i - 1], 2, shape.sides[i - 1]))
-            else:
-                height, breadth = spec.shape[1:]
-                layers += [_norm(channels), nn.SiLU(), Up(channels, shape.channels, patch, (height, breadth))]
+        coarse = shape.widths[-1]
+        layers: list[nn.Module] = [nn.Linear(size, shape.flat), nn.Unflatten(1, (coarse, *shape.sides[-1]))]
+        layers += [Residual(coarse) for _ in range(blocks)]
+        for i in reversed(range(1, len(shape.widths))):
+            layers += [
+                _norm(shape.widths[i]),
+                nn.SiLU(),
+                Up(shape.widths[i], shape.widths[i - 1], 2, shape.sides[i - 1]),
+            ]
+        height, breadth = spec.shape[1:]
+        layers += [_norm(width), nn.SiLU(), Up(width, shape.channels, patch, (height, breadth))]
         super().__init__(*layers)
 
 
@@ -139,18 +139,12 @@ class Critic(nn.Sequential):
     """Items (n, channels, height, width) to numbers (n, 1), each layer at most 1-Lipschitz (Miyato et al. 2018)."""
 
     def __init__(self, spec: DataSpec, width: int, blocks: int, patch: int) -> None:
-        """Set the sizes; `blocks` residual blocks stand at each resolution."""
+        """Set the sizes; `blocks` residual blocks stand on the coarsest grid."""
         shape = _Shape(spec, width, patch)
-        layers: list[nn.Module] = [
-            Patches(patch),
-            spectral_norm(nn.Conv2d(shape.channels * patch**2, width, 3, padding=1)),
-        ]
-        for i, channels in enumerate(shape.widths):
-            if i:
-                layers += [
-                    nn.SiLU(),
-                    spectral_norm(nn.Conv2d(shape.widths[i - 1], channels, 3, stride=2, padding=1)),
-                ]
-            layers += [Residual(channels, norm=False, wrap=spectral_norm) for _ in range(blocks)]
+        stem = nn.Conv2d(shape.channels * patch**2, width, 3, padding=1)
+        layers: list[nn.Module] = [Patches(patch), spectral_norm(stem)]
+        for fine, coarser in pairwise(shape.widths):
+            layers += [nn.SiLU(), spectral_norm(nn.Conv2d(fine, coarser, 3, stride=2, padding=1))]
+        layers += [Residual(shape.widths[-1], norm=False, wrap=spectral_norm) for _ in range(blocks)]
         layers += [nn.SiLU(), nn.Flatten(), spectral_norm(nn.Linear(shape.flat, 1))]
         super().__init__(*layers)

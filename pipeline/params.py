@@ -74,9 +74,9 @@ class VaeParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels at the finest resolution; they double with each halving, up to four times."""
+    """Channels on the finest grid of patches; they double with each halving, up to four times."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks at each resolution."""
+    """Residual blocks, on the coarsest grid."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak step size of Adam."""
     beta: float = Field(ge=0, le=1000)
@@ -84,7 +84,7 @@ class VaeParams(Section):
     warmup: float = Field(ge=0, le=1)
     """Share of the steps over which beta rises from 0 to its value."""
     likelihood: Literal["gaussian", "logistic", "bernoulli"]
-    """p(x | z): see docs/metrics.md for what each one means for the ELBO."""
+    """What a decoder says of x: see docs/metrics.md for what each one means for the ELBO."""
     prior: Literal["normal", "mixture"]
     """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
     components: int = Field(ge=1, le=1000)
@@ -97,9 +97,9 @@ class GanParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels at the finest resolution; they double with each halving, up to four times."""
+    """Channels on the finest grid of patches; they double with each halving, up to four times."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks at each resolution."""
+    """Residual blocks, on the coarsest grid."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak step size of Adam, for the generator."""
     critic_learning_rate: float = Field(gt=0, le=1)
@@ -146,10 +146,8 @@ class RuntimeParams(Section):
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     """Where the model trains; auto takes what is there."""
-    devices: int = Field(ge=1, le=1024)
-    """Processes on each node."""
-    nodes: int = Field(ge=1, le=1024)
-    """Machines."""
+    devices: int = Field(ge=1, le=1)
+    """Processes; training is by one."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     """Arithmetic of the training; see docs/reproducibility.md."""
     checkpoint_seconds: float = Field(gt=0, le=86_400)

@@ -22,7 +22,7 @@ FEWEST = 100
 DIGEST = 16
 NAMED = 3
 ROW = np.dtype([("digest", f"S{DIGEST}"), ("order", "u8"), ("label", "i4"), ("fixed", "i1"), ("at", "i8")])
-"""What is kept of an item: its digest, its place in the seeded order, its class, its fixed split, its place in the file."""
+"""What is kept of an item: digest, place in the seeded order, class, fixed split, place in the file."""
 FIXED = {"test": 0, "train": 1, None: 2}
 
 
@@ -106,7 +106,9 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
     splits = {name: kept[target == i] for i, name in enumerate(SPLITS)}
     for name, part in splits.items():
         if not len(part):
-            raise SourceError(f"{name} would be empty: {len(kept)} items, {len(found.classes)} classes; raise its share")
+            raise SourceError(
+                f"{name} would be empty ({len(kept)} items, {len(found.classes)} classes); raise its share"
+            )
     return splits, len(rows) - len(kept)
 
 
@@ -145,4 +147,3 @@ def _sorted_labels(rows: NDArray[np.void], names: dict[str, int]) -> NDArray[np.
 def _first(rejected: list[Rejected]) -> str:
     named = "; ".join(f"{each.origin}: {each.reason}" for each in rejected[:NAMED])
     return f" ({named}{'; …' if len(rejected) > NAMED else ''})" if named else ""
-

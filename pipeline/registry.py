@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.artifacts
 import mlflow.pyfunc
 import numpy as np
 from mlflow import MlflowClient
@@ -57,7 +56,7 @@ def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     return found[0] if found else None
 
 
-def download(client: MlflowClient, uri: str, to: Path) -> Path:
+def download(uri: str, to: Path) -> Path:
     """Fetch the folder of a registered model by its models:/ URI.
 
     Raises:
@@ -76,7 +75,6 @@ def _log(run: Run, folder: Path, shape: tuple[int, ...]) -> str:
         outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
     )
     pinned = [f"{each}=={importlib.metadata.version(each).partition('+')[0]}" for each in REQUIREMENTS]
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary) / PACKAGE.name
         _copy_code(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -20,8 +21,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import project
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
-from pipeline.params import RuntimeParams, flatten
 from pipeline.figures import Figures
+from pipeline.params import RuntimeParams, flatten
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,13 +41,12 @@ def connect() -> MlflowClient:
     The first use of a fresh database migrates it, which only one process may do at a time.
     """
     root = project.main_root()
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = STORE or f"sqlite:///{root / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    client = MlflowClient(uri, uri)
     with _locked(root / ".pipeline" / "store.lock"):
-        client.search_experiments(max_results=1)
-    return client
+        return MlflowClient(uri, uri)
 
 
 class Run:
@@ -87,7 +87,9 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, run_id:
     experiment = str(data.about["source"])
     if run_id is None or not _exists(client, run_id):
         run_id = _create(client, experiment, about.family, {})
-        client.log_batch(run_id, params=[Param(name, str(value)) for name, value in flatten(dict(about.params)).items()])
+        client.log_batch(
+            run_id, params=[Param(name, str(value)) for name, value in flatten(dict(about.params)).items()]
+        )
         source = json.dumps({"uri": data.about["homepage"] or experiment})
         dataset = Dataset(experiment, data.digest[:32], "local", source)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
@@ -151,7 +153,7 @@ def _create(client: MlflowClient, experiment: str, name: str, tags: dict[str, st
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
-    """Return the id of an experiment, made under a lock where it is new; by default its artifacts lie beside mlflow.db."""
+    """Return the id of an experiment, made under a lock where it is new, its artifacts beside mlflow.db by default."""
     root = project.main_root()
     with _locked(root / ".pipeline" / "store.lock"):
         found = client.get_experiment_by_name(name)
@@ -188,7 +190,7 @@ def _system_metrics(run_id: str) -> Iterator[None]:
     """Log the machine's load beside the figures."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    monitor = SystemMetricsMonitor(run_id, sampling_interval=SYSTEM_INTERVAL, resume_logging=True)
+    monitor: Any = SystemMetricsMonitor(run_id, sampling_interval=SYSTEM_INTERVAL, resume_logging=True)  # type: ignore[no-untyped-call]
     monitor.start()
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import TQDMProgressBar
 from torch import Tensor
 
@@ -129,7 +131,7 @@ class Checkpoints(pl.Callback):
         assert isinstance(module, Game)
         if time.monotonic() - self.saved >= self.seconds or trainer.is_last_batch:
             module.flush()
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)
             self.saved = time.monotonic()
 
 
@@ -145,18 +147,21 @@ def fit(
     Raises:
         TrainingError: a loss was not finite, or the training ended before its last step.
     """
-    trainer = pl.Trainer(
-        accelerator=runtime.accelerator,
-        devices=runtime.devices,
-        num_nodes=runtime.nodes,
-        precision=runtime.precision,
-        max_epochs=game.settings.epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        plugins=[SafetensorsIO()],
-        callbacks=[TQDMProgressBar(FLUSH), Checkpoints(checkpoint, runtime.checkpoint_seconds), *callbacks],
-    )
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    try:
+        trainer = pl.Trainer(
+            accelerator=runtime.accelerator,
+            devices=runtime.devices,
+            precision=runtime.precision,
+            max_epochs=game.settings.epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            plugins=[SafetensorsIO()],
+            callbacks=[TQDMProgressBar(FLUSH), Checkpoints(checkpoint, runtime.checkpoint_seconds), *callbacks],
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise TrainingError(f"params.yaml: runtime asks for what this machine has not ({error})") from error
     trainer.fit(game, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
     if game.done < game.steps:
         raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to go on from there")

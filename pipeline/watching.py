@@ -20,7 +20,7 @@ PAIRS = 16
 
 
 class Watch(pl.Callback):
-    """After every epoch, scores the averaged model on val and logs samples, and reconstructions where they are cheap."""
+    """After every epoch, scores the averaged model on val, and logs samples and, where cheap, reconstructions."""
 
     def __init__(self, run: Run, data: PreparedData, seed: int) -> None:
         """Set where to log, and the data."""
@@ -39,6 +39,8 @@ class Watch(pl.Callback):
         self.run.image(self.content.show(self.content.decode(samples), COLUMNS), "samples", epoch)
         if family.amortised:
             x = self.val[:PAIRS]
-            x_hat = spec.quantise(family.reconstruct(next(scaled(x, spec, module.device)), torch_rng(self.seed, "watch")))
+            x_hat = spec.quantise(
+                family.reconstruct(next(scaled(x, spec, module.device)), torch_rng(self.seed, "watch"))
+            )
             pairs = [*self.content.decode(x), *self.content.decode(x_hat)]
             self.run.image(self.content.show(pairs, PAIRS), "reconstructions", epoch)

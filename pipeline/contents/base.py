@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Raw: TypeAlias = NDArray[Any]
 """One raw item, as a person would get it; an image is (height, width, channels) uint8."""
 
+Raws: TypeAlias = Sequence[Raw] | NDArray[Any]
+"""Raw items: a list of them, or one array where they have one shape."""
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -78,14 +81,14 @@ class Content(Protocol):
         """Return a raw item as an array of `spec.shape`."""
         ...
 
-    def decode(self, arrays: NDArray[np.uint8]) -> Sequence[Raw]:
+    def decode(self, arrays: NDArray[np.uint8]) -> Raws:
         """Return encoded items (n, *spec.shape) as raw items, exactly as a person gets them."""
         ...
 
-    def reconstruction_loss(self, raws: Sequence[Raw], raws_hat: Sequence[Raw]) -> NDArray[np.float64]:
+    def reconstruction_loss(self, raws: Raws, raws_hat: Raws) -> NDArray[np.float64]:
         """Return the distance of each raw item from its reconstruction, (n,)."""
         ...
 
-    def show(self, raws: Sequence[Raw], columns: int, captions: Iterable[str] = ()) -> Image:
+    def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image:
         """Return a picture of raw items, row by row, for a person to look at."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.contents import image_files, image_sets
-from pipeline.contents.base import DataSpec, Item, Raw, Rejected
+from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected
 
 GAP = 2
 CAPTION = 14
@@ -35,27 +35,27 @@ class ImageContent:
         return image_files.read(source, self.channels) if found is None else found
 
     def encode(self, raw: Raw) -> NDArray[np.uint8]:
-        """Scale the shorter side to `size` with antialiasing (Lanczos), cut the centre out, and put channels first."""
+        """Cut the largest square out of the centre, scale it to `size` with antialiasing (Lanczos), put channels first."""
         image = _picture(self._with_channels(raw))
-        scale = self.size / min(image.size)
-        width, height = (max(self.size, round(side * scale)) for side in image.size)
-        if (width, height) != image.size:
-            image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        left, top = (width - self.size) // 2, (height - self.size) // 2
-        image = image.crop((left, top, left + self.size, top + self.size))
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+        if side != self.size:
+            image = image.resize((self.size, self.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
         array = np.asarray(image, dtype=np.uint8).reshape(self.size, self.size, self.channels)
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
-    def decode(self, arrays: NDArray[np.uint8]) -> Sequence[Raw]:
+    def decode(self, arrays: NDArray[np.uint8]) -> Raws:
         """Return images (n, height, width, channels) uint8."""
         return arrays.transpose(0, 2, 3, 1)
 
-    def reconstruction_loss(self, raws: Sequence[Raw], raws_hat: Sequence[Raw]) -> NDArray[np.float64]:
+    def reconstruction_loss(self, raws: Raws, raws_hat: Raws) -> NDArray[np.float64]:
         """Return the mean squared error per pixel, with pixels in [0, 1], of each image."""
-        error = (np.asarray(raws, np.float64) - np.asarray(raws_hat, np.float64)) / 255
-        return np.square(error).mean(axis=(1, 2, 3))
+        error: NDArray[np.float64] = (np.asarray(raws, np.float64) - np.asarray(raws_hat, np.float64)) / 255
+        loss: NDArray[np.float64] = np.square(error).mean(axis=(1, 2, 3))
+        return loss
 
-    def show(self, raws: Sequence[Raw], columns: int, captions: Iterable[str] = ()) -> Image.Image:
+    def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
         names = list(captions)
         factor = max(1, SHOWN_SIDE // self.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from PIL import Image, ImageOps
 
 from pipeline.contents.base import Item, Rejected
 
-ABOUT = ("readme", "license", "licence", "copying", "source.json")
-"""How the names of files begin that lie beside the data and are no items."""
+ABOUT = re.compile(r"(readme|licen[cs]e|copying)(\.(md|rst|txt))?|source\.json", re.IGNORECASE)
+"""Names of files that lie beside the data and are no items."""
 
 
 def read(source: Path, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
@@ -71,7 +72,7 @@ def _files(folder: Path) -> Iterator[Path]:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower().startswith(ABOUT):
+                if entry.name.startswith(".") or ABOUT.fullmatch(entry.name):
                     continue
                 if entry.is_dir():
                     pending.append(Path(entry.path))

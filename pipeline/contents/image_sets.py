@@ -46,9 +46,18 @@ def _idx(source: Path, *, fixed_split: bool) -> Iterator[Item]:
         images, labels = _idx_file(source, f"{part}-images"), _idx_file(source, f"{part}-labels")
         if images is None or labels is None:
             continue
-        for i, (pixels, label) in enumerate(zip(_idx_array(images), _idx_array(labels), strict=True)):
+        pixels, targets = _idx_array(images), _idx_array(labels)
+        if pixels.ndim != 3 or targets.shape != pixels.shape[:1]:
+            raise SourceError(
+                f"{images} holds {pixels.shape}, {labels.name} {targets.shape}: they do not belong together"
+            )
+        if names and targets.max(initial=0) >= len(names):
+            raise SourceError(
+                f"{labels} has class {targets.max()}, but source.json names {len(names)} classes; name all"
+            )
+        for i, (picture, label) in enumerate(zip(pixels, targets, strict=True)):
             name = names[label] if names else str(label)
-            yield Item(pixels[..., None], f"{images.name}[{i}]", name, split if fixed_split else None)
+            yield Item(picture[..., None], f"{images.name}[{i}]", name, split if fixed_split else None)
 
 
 def _idx_file(source: Path, stem: str) -> Path | None:
@@ -56,7 +65,7 @@ def _idx_file(source: Path, stem: str) -> Path | None:
 
 
 def _idx_array(path: Path) -> NDArray[np.uint8]:
-    """Return the array of an IDX file: two zero bytes, type, number of axes, the axes as big-endian int32, the bytes."""
+    """Return the array of an IDX file: two zero bytes, type, number of axes, their lengths (big-endian), the bytes."""
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data

@@ -1,4 +1,4 @@
-"""The kinds of models. Adding one is a file here, its line below, its section in params.yaml and its field in params.py."""
+"""The kinds of models: one file each, named below, with a section in params.yaml and a class in params.py."""
 
 from __future__ import annotations
 

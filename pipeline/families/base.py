@@ -89,7 +89,7 @@ class Family(nn.Module, ABC):
         chunks = [self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in range(-(-n // CHUNK))]
         z = torch.cat(chunks)[:n].to(device)
         with torch.no_grad():
-            return torch.cat([self.decode(part) for part in z.split(CHUNK)])
+            return torch.cat([self.decode(part) for part in torch.split(z, CHUNK)])
 
     def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return what the model makes of given items, (n, *spec.shape) in [-1, 1]."""

@@ -12,7 +12,9 @@ from pipeline.contents.base import DataSpec
 from pipeline.families.base import Family, Losses, OptimiserSettings
 from pipeline.networks import Critic, Decoder
 
-PATCH = 2
+PATCH = 4
+CRITIC_PATCH = 2
+"""The critic sees finer patches than the generator makes, so that it finds their seams."""
 PROJECTION_RATE = 0.1
 
 
@@ -51,7 +53,7 @@ class Gan(Family):
         self.latent_dim = latent_dim
         self.learning_rates = {"critic": critic_learning_rate, "generator": learning_rate}
         self.projection_steps, self.projection_starts = projection_steps, projection_starts
-        self.critic = Critic(spec, width, blocks, PATCH)
+        self.critic = Critic(spec, max(1, width // 2), blocks, CRITIC_PATCH)
         self.generator = Generator(spec, latent_dim, width, blocks)
 
     def optimiser(self, player: str) -> OptimiserSettings:

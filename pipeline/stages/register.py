@@ -31,7 +31,12 @@ def main() -> None:
         }
         raw = data.content.decode(data.array("test")[:1])[0]
         version = registry.register(tracked, name, folder, raw.shape, tags)
-    left = {"name": name, "version": int(version.version), "run_id": tracked.id, "model_digest": artefacts.model_digest(folder)}
+    left = {
+        "name": name,
+        "version": int(version.version),
+        "run_id": tracked.id,
+        "model_digest": artefacts.model_digest(folder),
+    }
     artefacts.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
 
 

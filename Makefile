@@ -1,0 +1,47 @@
+# Every target works on a fresh machine with Python 3.11 or newer.
+SHELL := /bin/sh
+VENV := .venv
+PYTHON ?= python3
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-all check docs bench ui
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: $(READY) ## Make the environment in .venv and install everything
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --progress-bar off -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+repro: $(READY) ## Prepare, train, evaluate and register, and say what came out
+	@dvc repro
+	@pipeline summary
+
+test: $(READY) ## Run the tests but the slow ones
+	@pytest -m 'not slow'
+
+test-all: $(READY) ## Run all tests
+	@pytest
+
+check: $(READY) ## Lint, types, import layers, generated pages
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+	@python docs/write_params.py --check
+
+docs: $(READY) ## Write the pages that are made from code
+	@python docs/write_params.py
+
+bench: $(READY) ## Measure throughput, overhead and memory
+	@python benchmarks/throughput.py
+	@python benchmarks/memory.py
+
+ui: $(READY) ## Open MLflow on http://127.0.0.1:5000
+	@mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

@@ -1,0 +1,69 @@
+"""Writes docs/params.md from the fields in pipeline/params.py; with --check, says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pipeline.params import Params
+
+PAGE = Path(__file__).with_name("params.md")
+BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "not empty"}
+HEAD = """# Parameters
+
+Every field of `params.yaml`, in its order. All are required; a key that is not listed is refused. Change one with
+`dvc exp run -S vae.latent_dim=32`, or edit the file. Numbers may be written `3.0e-3`.
+
+| field | values | meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    return HEAD + "".join(rows(Params, ""))
+
+
+def rows(section: type[BaseModel], prefix: str) -> list[str]:
+    """Return the rows of a section's fields, and of the sections inside it."""
+    found = []
+    for key, field in section.model_fields.items():
+        name = f"{prefix}{field.alias or key}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += rows(field.annotation, f"{name}.")
+        else:
+            found.append(f"| `{name}` | {allowed(field)} | {' '.join((field.description or '').split())} |\n")
+    return found
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return a field's type and bounds, for a person."""
+    bounds = [said(limit) for limit in field.metadata]
+    return ", ".join([kind(field.annotation), *(bound for bound in bounds if bound)])
+
+
+def kind(annotation: Any) -> str:
+    """Return a type, or the values of a choice."""
+    if get_origin(annotation) is None:
+        return "null" if annotation is type(None) else annotation.__name__
+    return " or ".join(f"`{each}`" if not isinstance(each, type) else kind(each) for each in get_args(annotation))
+
+
+def said(limit: Any) -> str:
+    """Return a bound."""
+    for name, sign in BOUNDS.items():
+        value = getattr(limit, name, None)
+        if value is not None:
+            return sign if name == "min_length" else f"{sign} {value:,}"
+    return ""
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        sys.exit("docs/params.md is out of date: run `make docs`")
