@@ -48,18 +48,21 @@ def _parser() -> argparse.ArgumentParser:
 def _sample(words: argparse.Namespace) -> None:
     from PIL import Image
 
-    from pipeline import models
-
     if words.n < 1 or words.seed < 0:
         raise UserError(f"-n is {words.n} and --seed is {words.seed}; -n must be at least 1, --seed at least 0")
-    if words.out.suffix.lower() not in Image.registered_extensions():
+    if Image.registered_extensions().get(words.out.suffix.lower()) not in Image.SAVE:
         raise UserError(f"--out is {words.out}; its ending must be that of a picture, as in samples.png")
+    from pipeline import models
+
     with tempfile.TemporaryDirectory() as temporary:
         model = models.load(_folder(words.model, Path(temporary)))
     content = model.content
     picture = content.show(content.decode(model.sample(words.n, words.seed)), columns=round(words.n**0.5))
-    words.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(words.out)
+    try:
+        words.out.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(words.out)
+    except OSError as error:
+        raise UserError(f"--out is {words.out}, which cannot be written ({error})") from error
     _say(f"{words.n} samples of {words.model} (seed {words.seed}) are in {words.out}")
 
 

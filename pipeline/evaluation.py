@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
+from tqdm import tqdm
 
 from pipeline import extractor
 from pipeline.artefacts import PreparedData
@@ -25,6 +26,7 @@ from pipeline.rng import numpy_rng, torch_rng
 
 SHOWN, COLUMNS = 128, 16
 PAIRS, PATHS, STEPS = 16, 8, 16
+PARTS = ("samples", "features", "reconstructions", "figures", "pictures")
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,32 @@ def evaluate(model: Model, data: PreparedData, features: Path, settings: Evaluat
     """Score a model on test: the distribution of its samples, its reconstructions, and what its family adds."""
     content, test = data.content, data.array("test")
     yardstick, reference = Extractor.load(features, data.spec), Reference.read(features)
-    raws = content.decode(model.sample(settings.samples, seed))
-    sampled = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
-    chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
-    originals, x_hat = test[chosen], _reconstruct(model, test[chosen], seed)
-    errors = content.reconstruction_loss(content.decode(originals), content.decode(x_hat))
-    own = model.family.score(scaled(test, data.spec), torch_rng(seed, "score"))
+    with tqdm(total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}") as bar:
+
+        def begin(part: str) -> None:
+            bar.n = PARTS.index(part)
+            bar.set_postfix_str(part)
+
+        begin("samples")
+        raws = content.decode(model.sample(settings.samples, seed))
+        begin("features")
+        sampled = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
+        begin("reconstructions")
+        chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
+        originals, x_hat = content.decode(test[chosen]), content.decode(_reconstruct(model, test[chosen], seed))
+        begin("figures")
+        own = model.family.score(scaled(test, data.spec), torch_rng(seed, "score"))
+        begin("pictures")
+        pictures = {
+            "samples": content.show(raws[:SHOWN], COLUMNS),
+            "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
+            "interpolation": content.show(_interpolate(model, content, seed), STEPS),
+        }
+        bar.n = len(PARTS)
     scores = {
-        "fid_in_domain": frechet(reference.test, sampled),
-        "fid_in_domain_floor": frechet(reference.test, reference.train),
-        "fid_in_domain_n": len(sampled),
-        "fid_in_domain_n_real": len(reference.test),
-        "reconstruction_loss": float(errors.mean()),
-        "reconstruction_loss_n": len(errors),
+        **_distances(reference, sampled),
+        "reconstruction_loss": float(content.reconstruction_loss(originals, x_hat).mean()),
+        "reconstruction_loss_n": len(originals),
         **own,
         **({"likelihood_n": len(test)} if own else {}),
     }
@@ -63,18 +78,21 @@ def evaluate(model: Model, data: PreparedData, features: Path, settings: Evaluat
         "extractor_digest": extractor.digest(features),
         "data_digest": data.digest,
         "samples": settings.samples,
-        "reconstructions": len(errors),
+        "reconstructions": len(originals),
         "resize": "none",
         "ema": model.about.params["train"]["ema"],
         "seed": seed,
     }
-    pairs = [*content.decode(originals[:PAIRS]), *content.decode(x_hat[:PAIRS])]
-    pictures = {
-        "samples": content.show(raws[:SHOWN], COLUMNS),
-        "reconstructions": content.show(pairs, PAIRS),
-        "interpolation": content.show(_interpolate(model, content, seed), STEPS),
-    }
     return Evaluation(scores, protocol, pictures, _classes(yardstick, data, sampled, reference.test))
+
+
+def _distances(reference: Reference, sampled: NDArray[np.float32]) -> dict[str, float]:
+    return {
+        "fid_in_domain": frechet(reference.test, sampled),
+        "fid_in_domain_floor": frechet(reference.test, reference.train),
+        "fid_in_domain_n": len(sampled),
+        "fid_in_domain_n_real": len(reference.test),
+    }
 
 
 def _reconstruct(model: Model, items: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

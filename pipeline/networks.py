@@ -125,11 +125,8 @@ class Decoder(nn.Sequential):
         layers: list[nn.Module] = [nn.Linear(size, shape.flat), nn.Unflatten(1, (coarse, *shape.sides[-1]))]
         layers += [Residual(coarse) for _ in range(blocks)]
         for i in reversed(range(1, len(shape.widths))):
-            layers += [
-                _norm(shape.widths[i]),
-                nn.SiLU(),
-                Up(shape.widths[i], shape.widths[i - 1], 2, shape.sides[i - 1]),
-            ]
+            coarser, finer = shape.widths[i], shape.widths[i - 1]
+            layers += [_norm(coarser), nn.SiLU(), Up(coarser, finer, 2, shape.sides[i - 1])]
         height, breadth = spec.shape[1:]
         layers += [_norm(width), nn.SiLU(), Up(width, shape.channels, patch, (height, breadth))]
         super().__init__(*layers)

@@ -137,7 +137,7 @@ class EvaluateParams(Section):
 class RegisterParams(Section):
     """The registry."""
 
-    name: str | None = Field(pattern=r"^[^/:]+$")
+    name: str | None = Field(pattern=r'^[^/:"]+$')
     """Name of the registered model; null takes the name of the source."""
 
 

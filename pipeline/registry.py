@@ -27,7 +27,9 @@ REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch",
 PACKAGE = Path(__file__).parent
 
 
-def register(run: Run, name: str, folder: Path, shape: tuple[int, ...], tags: Mapping[str, Any]) -> ModelVersion:
+def register(
+    run: Run, name: str, folder: Path, shape: tuple[int, ...], tags: Mapping[str, Any], description: str = ""
+) -> ModelVersion:
     """Make a model folder a version of the registered model `name`, and point `challenger` at it.
 
     The same bytes are registered once: a second time, the version that they have already becomes the challenger.
@@ -46,13 +48,14 @@ def register(run: Run, name: str, folder: Path, shape: tuple[int, ...], tags: Ma
         version = client.get_model_version(name, made.version)
     for key, value in tags.items():
         client.set_model_version_tag(name, version.version, key, str(value))
+    client.update_model_version(name, version.version, description)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
 
 
 def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     """Return the version that holds a model of that digest."""
-    found = client.search_model_versions(f"name = '{name}' and tags.{DIGEST} = '{digest}'", max_results=1)
+    found = client.search_model_versions(f'name = "{name}" and tags.{DIGEST} = "{digest}"', max_results=1)
     return found[0] if found else None
 
 

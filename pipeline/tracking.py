@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import logging
 import os
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI")
 """The store that the user named; read before MLflow sets the variable itself."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Has the UI open an experiment as one of model training."""
 BATCH = 1000
 """Metrics that MLflow takes in one call."""
 SYSTEM_INTERVAL = 5.0
@@ -45,7 +48,7 @@ def connect() -> MlflowClient:
     uri = STORE or f"sqlite:///{root / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    with _locked(root / ".pipeline" / "store.lock"):
+    with _locked():
         return MlflowClient(uri, uri)
 
 
@@ -92,7 +95,8 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, run_id:
         )
         source = json.dumps({"uri": data.about["homepage"] or experiment})
         dataset = Dataset(experiment, data.digest[:32], "local", source)
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        with _locked():
+            client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     run = Run(client, run_id, experiment)
     run.tags(context() | flatten({"runtime": runtime.model_dump()}) | machine())
     with _finishing(run), _system_metrics(run_id):
@@ -119,7 +123,12 @@ def resume(record: RunRecord) -> Iterator[Run]:
 def context() -> dict[str, str]:
     """Return where a run comes from: git, the DVC stage, and the DVC experiment if it is one."""
     tags = {"dvc.stage": os.environ.get("DVC_STAGE", ""), "dvc.experiment": os.environ.get("DVC_EXP_NAME", "")}
-    return {name: value for name, value in tags.items() if value} | git()
+    found = {name: value for name, value in tags.items() if value} | git()
+    return found | {
+        "mlflow.source.name": project.LAYOUT,
+        "mlflow.source.git.commit": found["git.commit"],
+        "mlflow.user": getpass.getuser(),
+    }
 
 
 def git() -> dict[str, str]:
@@ -155,12 +164,12 @@ def _create(client: MlflowClient, experiment: str, name: str, tags: dict[str, st
 def _experiment(client: MlflowClient, name: str) -> str:
     """Return the id of an experiment, made under a lock where it is new, its artifacts beside mlflow.db by default."""
     root = project.main_root()
-    with _locked(root / ".pipeline" / "store.lock"):
+    with _locked():
         found = client.get_experiment_by_name(name)
         if found:
             return str(found.experiment_id)
         beside = None if STORE else (root / "mlartifacts" / name).as_uri()
-        return str(client.create_experiment(name, beside))
+        return str(client.create_experiment(name, beside, tags=KIND))
 
 
 def _exists(client: MlflowClient, run_id: str) -> bool:
@@ -199,7 +208,9 @@ def _system_metrics(run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked() -> Iterator[None]:
+    """Let one process at a time do what MLflow does in two steps: look whether something is there, and make it."""
+    path = project.main_root() / ".pipeline" / "store.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

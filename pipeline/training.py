@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from pipeline.batches import Batches
@@ -120,19 +122,28 @@ class Game(pl.LightningModule):
 
 
 class Checkpoints(pl.Callback):
-    """Saves the training every so many seconds and at each epoch's last step."""
+    """Saves the training every so many seconds and at each epoch's end, after the callbacks before it."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         """Set where, and how often."""
         self.path, self.seconds, self.saved = path, seconds, time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Save when it is time."""
+        """Save when it is time; after its last step an epoch lacks what its end adds, so that one waits."""
         assert isinstance(module, Game)
-        if time.monotonic() - self.saved >= self.seconds or trainer.is_last_batch:
+        due = time.monotonic() - self.saved >= self.seconds
+        if due or trainer.is_last_batch:
             module.flush()
-            trainer.save_checkpoint(self.path, weights_only=False)
-            self.saved = time.monotonic()
+        if due and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self.saved = time.monotonic()
 
 
 def fit(
@@ -158,11 +169,15 @@ def fit(
             enable_checkpointing=False,
             enable_model_summary=False,
             plugins=[SafetensorsIO()],
-            callbacks=[TQDMProgressBar(FLUSH), Checkpoints(checkpoint, runtime.checkpoint_seconds), *callbacks],
+            callbacks=[TQDMProgressBar(FLUSH), *callbacks, Checkpoints(checkpoint, runtime.checkpoint_seconds)],
         )
     except (MisconfigurationException, ValueError) as error:
         raise TrainingError(f"params.yaml: runtime asks for what this machine has not ({error})") from error
-    trainer.fit(game, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
+    try:
+        trainer.fit(game, batches, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
+    except SIGTERMException as error:
+        # Lightning's own exit has code 0, which DVC takes for success
+        raise SystemExit(128 + signal.SIGTERM) from error
     if game.done < game.steps:
         raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to go on from there")
     return game.average.cpu()

@@ -35,7 +35,7 @@ class ImageContent:
         return image_files.read(source, self.channels) if found is None else found
 
     def encode(self, raw: Raw) -> NDArray[np.uint8]:
-        """Cut the largest square out of the centre, scale it to `size` with antialiasing (Lanczos), put channels first."""
+        """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""
         image = _picture(self._with_channels(raw))
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2

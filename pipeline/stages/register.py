@@ -30,7 +30,8 @@ def main() -> None:
             **{metric: f"{scores[metric]:.6g}" for metric in ("fid_in_domain", "reconstruction_loss")},
         }
         raw = data.content.decode(data.array("test")[:1])[0]
-        version = registry.register(tracked, name, folder, raw.shape, tags)
+        described = f"A {about.family} of {data.about['source']}, trained on {data.about['counts']['train']} items."
+        version = registry.register(tracked, name, folder, raw.shape, tags, described)
     left = {
         "name": name,
         "version": int(version.version),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import torch
+from tqdm import tqdm
 
 from pipeline import artefacts, families, models, project, tracking
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
@@ -47,7 +48,8 @@ def main() -> None:
         batches = Batches(array, settings.batch_size, seed, lambda: game.done)
         game = Game(family, settings, len(batches), seed, tracked.figures)
         trained = fit(game, batches, params.runtime, work.checkpoint, [Watch(tracked, data, seed)])
-        trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
+        with tqdm(total=1, desc="finish"):
+            trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
         with artefacts.replacing(workspace / artefacts.MODEL) as folder:
             models.save(folder, trained, about)
         game.curves.write(workspace / artefacts.REPORTS / "train" / "curves")

@@ -1,0 +1,89 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import families
+from pipeline.artefacts import SavedModel
+from pipeline.contents.image import ImageContent
+
+# tensors are so small here that a second thread only waits
+torch.set_num_threads(1)
+
+SETTINGS = {
+    "vae": {
+        "latent_dim": 4,
+        "width": 8,
+        "blocks": 1,
+        "learning_rate": 3e-3,
+        "beta": 1.0,
+        "warmup": 0.0,
+        "likelihood": "gaussian",
+        "prior": "mixture",
+        "components": 3,
+    },
+    "gan": {
+        "latent_dim": 4,
+        "width": 8,
+        "blocks": 1,
+        "learning_rate": 2e-4,
+        "critic_learning_rate": 4e-4,
+        "projection_steps": 20,
+        "projection_starts": 2,
+    },
+}
+"""The smallest families that do all that large ones do."""
+
+
+@dataclass
+class Toy:
+    """Small images, and families for them that are the same each time."""
+
+    channels: int = 1
+    content: ImageContent = field(init=False)
+
+    def __post_init__(self):
+        self.content = ImageContent(16, self.channels)
+        self.spec = self.content.spec
+
+    def items(self, n, seed=0):
+        """Return stored images of a bright bar, upright or flat, (n, channels, 16, 16) uint8."""
+        rng = np.random.default_rng(seed)
+        found = rng.integers(0, 40, (n, *self.spec.shape), np.uint8)
+        for i, at in enumerate(rng.integers(2, 14, n)):
+            bar = (slice(None), slice(at - 2, at + 2)) if i % 2 else (slice(None), slice(None), slice(at - 2, at + 2))
+            found[i][bar] += 200
+        return found
+
+    def x(self, n, seed=0):
+        """Return such images scaled, as a family takes them."""
+        return self.spec.scale(torch.from_numpy(self.items(n, seed)))
+
+    def family(self, name, **changes):
+        """Return a family, its weights seeded."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return families.build(name, SETTINGS[name] | changes, self.spec)
+
+    def about(self, name, **changes):
+        """Return what model.json says of it."""
+        params = {
+            "seed": 0,
+            "family": name,
+            "content": "image",
+            "image": {"size": 16, "channels": self.channels},
+            name: SETTINGS[name] | changes,
+            "train": {"ema": 0.9},
+        }
+        return SavedModel(name, "image", params, "digest of data")
+
+
+@pytest.fixture(scope="session")
+def toy():
+    return Toy()
+
+
+@pytest.fixture(scope="session")
+def colour():
+    return Toy(channels=3)

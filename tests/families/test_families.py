@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline import models
+from pipeline.families import FAMILIES
+from pipeline.rng import torch_rng
+
+
+def step(family, x, number=0):
+    """Let every player take one step, and return each one's losses."""
+    found = {}
+    for place, player in enumerate(family.players):
+        chosen = family.optimiser(player)
+        weights = family.get_submodule(player).parameters()
+        optimiser = torch.optim.Adam(weights, chosen.learning_rate, chosen.betas)
+        found[player] = family.loss(player, x, torch_rng(0, "noise", number, place), progress=0.5)
+        optimiser.zero_grad()
+        found[player].total.backward()
+        optimiser.step()
+    return found
+
+
+@pytest.fixture(params=FAMILIES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(params=["toy", "colour"])
+def data(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_step_has_finite_losses_and_moves_the_weights_of_every_player(name, data):
+    family = data.family(name)
+    before = {player: [w.clone() for w in family.get_submodule(player).parameters()] for player in family.players}
+    for player, losses in step(family, data.x(8)).items():
+        assert torch.isfinite(losses.total)
+        assert losses.total.shape == ()
+        assert losses.terms
+        assert all(torch.isfinite(value) and value.shape == () for value in losses.terms.values())
+        after = family.get_submodule(player).parameters()
+        assert not all(torch.equal(a, b) for a, b in zip(before[player], after, strict=True))
+
+
+def test_a_loss_is_a_function_of_weights_batch_and_generator(name, toy):
+    for player in toy.family(name).players:
+        losses = [
+            toy.family(name).loss(player, toy.x(8), torch_rng(seed, "noise"), 0.5).total.item() for seed in (0, 0, 1)
+        ]
+        assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_loss_draws_nothing_from_the_global_generator(name, toy):
+    family = toy.family(name)
+    before = torch.get_rng_state()
+    for player in family.players:
+        family.loss(player, toy.x(4), torch_rng(0, "noise"), 0.5)
+    family.sample(3, seed=0)
+    family.reconstruct(toy.x(2), torch_rng(0, "noise"))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_samples_of_a_seed_repeat_and_those_of_another_differ(name, data):
+    family = data.family(name)
+    first, again, other = (family.sample(5, seed) for seed in (0, 0, 1))
+    assert first.shape == (5, *data.spec.shape)
+    assert first.abs().max() <= 1
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_a_sample_does_not_depend_on_how_many_are_drawn(name, toy):
+    family = toy.family(name)
+    torch.testing.assert_close(family.sample(5, 0), family.sample(300, 0)[:5], atol=1e-5, rtol=0)
+
+
+def test_no_two_samples_of_different_chunks_are_the_same(name, toy):
+    samples = toy.family(name).sample(520, 0).flatten(1)
+    assert len(torch.unique(samples, dim=0)) == 520
+
+
+def test_a_saved_model_samples_and_reconstructs_bit_for_bit_what_the_trained_one_does(name, data, tmp_path):
+    family = data.family(name)
+    for number in range(2):
+        step(family, data.x(8), number)
+    family.finish([data.x(40)], torch_rng(0, "finish"))
+    models.save(tmp_path, family, data.about(name))
+    loaded = models.load(tmp_path)
+    assert torch.equal(family.sample(7, 3), loaded.family.sample(7, 3))
+    np.testing.assert_array_equal(data.spec.quantise(family.sample(7, 3)), loaded.sample(7, 3))
+    x = data.x(3)
+    ours, theirs = (each.reconstruct(x, torch_rng(0, "reconstruct")) for each in (family, loaded.family))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_reconstruction_has_the_shape_of_its_item_and_repeats(name, data):
+    family, x = data.family(name), data.x(6)
+    first, again = (family.reconstruct(x, torch_rng(0, "reconstruct")) for _ in range(2))
+    assert first.shape == x.shape
+    assert first.abs().max() <= 1
+    assert not first.requires_grad
+    assert torch.equal(first, again)
+
+
+def test_reconstructing_leaves_no_gradients_on_the_weights(name, toy):
+    family = toy.family(name)
+    family.reconstruct(toy.x(2), torch_rng(0, "reconstruct"))
+    assert all(weight.grad is None for weight in family.parameters())
+
+
+def test_latents_and_projections_are_of_one_size(name, toy):
+    family = toy.family(name)
+    assert family.latents(3, torch_rng(0, "latents")).shape == (3, 4)
+    assert family.project(toy.x(3), torch_rng(0, "project")).shape == (3, 4)
+
+
+def test_players_are_the_modules_that_have_weights_and_what_is_not_saved_is_one_of_them(name, toy):
+    family = toy.family(name)
+    assert {weight.partition(".")[0] for weight, _ in family.named_parameters()} == set(family.players)
+    assert set(family.training_only) < set(family.players)
+
+
+def test_scores_are_finite_and_repeat(name, toy):
+    family, x = toy.family(name), toy.x(12)
+    first, again = (family.score(x.split(5), torch_rng(0, "score")) for _ in range(2))
+    assert first == again
+    assert all(np.isfinite(value) for value in first.values())

@@ -1,0 +1,44 @@
+import pytest
+
+from pipeline import errors
+from pipeline.errors import UserError, run
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_users_mistake_is_one_line_on_stderr_and_exit_code_two(capsys, kind):
+    def main():
+        raise kind("params.yaml: seed is -1:\n  must be\tat least 0")
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "error: params.yaml: seed is -1: must be at least 0\n"
+
+
+def test_a_command_that_ends_well_exits_with_zero_and_says_nothing(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(lambda: None)
+    assert caught.value.code == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_interruption_is_no_traceback(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    def main():
+        raise ZeroDivisionError("ours")
+
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        run(main)
