@@ -148,7 +148,10 @@ from pathlib import Path
 root, seen = str(Path.cwd()) + os.sep, set()
 def note(event, args):
     if event == "open" and isinstance(args[0], (str, bytes)):
-        path, (mode, flags) = os.path.abspath(os.fsdecode(args[0])), args[1:]
+        (mode, flags), path = args[1:], os.fsdecode(args[0])
+        if mode is None and not os.path.isabs(path):
+            return  # relative to an open folder, as when one is removed
+        path = os.path.abspath(path)
         reading = flags & os.O_ACCMODE == os.O_RDONLY if mode is None else not set(mode) & set("wax+")
         if reading and path.startswith(root):
             seen.add(path.removeprefix(root))
@@ -158,6 +161,7 @@ try:
 finally:
     Path(sys.argv[2]).write_text(json.dumps(sorted(seen)))
 """
+HANDED_OVER = ("dataset.json", "train.npy", "test.npy", "extractor.json", "model.json", "weights.safetensors")
 EXEMPT = ("params.yaml", "dvc.yaml", ".git", ".pipeline", "mlflow.db")
 
 
@@ -174,7 +178,7 @@ def small_source(folder):
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory):
-    """What became of each stage in a folder that holds nothing but what dvc.yaml names for it.
+    """What became of each stage in a folder where everything that dvc.yaml does not name for it is absent or empty.
 
     That is: how it ended, which files below that folder it opened to read, and what it left.
     """
@@ -196,6 +200,12 @@ def traces(tmp_path_factory):
                 shutil.copyfile(from_, bare / name)
         (bare / "params.yaml").write_text(yaml.safe_dump(params))
         (bare / "dvc.yaml").touch()
+        others = {out for other in STAGES for out in paths(other, "outs", "metrics", params=params)}
+        for name in others - paths(stage, "deps", "outs", "metrics", params=params):
+            place = bare / name
+            for empty in [place] if place.suffix else [place / each for each in HANDED_OVER]:
+                empty.parent.mkdir(parents=True, exist_ok=True)
+                empty.touch()
         (bare / "data").mkdir(exist_ok=True)
         subprocess.run(["git", "init", "--quiet"], cwd=bare, check=True)
         opened = base / f"{stage}.json"
