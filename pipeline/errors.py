@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -32,7 +33,11 @@ class TrackingError(UserError):
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command to its exit code: a UserError is one line on stderr and exit code 2, without a traceback."""
+    """Run a command to its exit code: a UserError is one line on stderr and exit code 2, without a traceback.
+
+    SIGTERM ends it as an exit does, so that what must be said at the end (a run's status) is said.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         main()
     except UserError as error:

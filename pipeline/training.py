@@ -186,7 +186,7 @@ def fit(
 @contextmanager
 def _alone(family: Family, player: str) -> Iterator[None]:
     """Let the weights of one player alone take gradients, so that none are computed for the others."""
-    others = [module for name in family.players if name != player for module in [family.get_submodule(name)]]
+    others = [family.get_submodule(name) for name in family.players if name != player]
     for module in others:
         module.requires_grad_(False)
     try:

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import pytest
 
 from pipeline import errors
@@ -34,6 +37,25 @@ def test_an_interruption_is_no_traceback(capsys):
         run(main)
     assert caught.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_terminated_command_ends_what_it_began():
+    ended = []
+
+    def main():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            ended.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            run(main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert ended == [True]
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():
