@@ -1,3 +1,4 @@
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ from pipeline.contents.image import ImageContent
 
 # tensors are so small here that a second thread only waits
 torch.set_num_threads(1)
+
+# A shell that runs this in the background has it ignore SIGINT, and every child would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SETTINGS = {
     "vae": {
