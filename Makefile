@@ -39,7 +39,7 @@ check: $(READY) ## Lint, types, import layers, generated pages
 docs: $(READY) ## Write the pages that are made from code
 	@python docs/write_params.py
 
-bench: $(READY) ## Measure throughput, overhead and memory
+bench: $(READY) ## Measure throughput and memory
 	@python benchmarks/throughput.py
 	@python benchmarks/memory.py
 

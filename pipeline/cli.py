@@ -89,7 +89,7 @@ def _summary(_: argparse.Namespace) -> None:
     scores = artefacts.read_json(reports / "evaluate" / "metrics.json")
     version = artefacts.read_json(reports / "register" / "version.json")
     counts = data.about["counts"]
-    uri = f"models:/{version['name']}@challenger"
+    uri = f"models:/{version['name']}/{version['version']}"
     _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")
     _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
     _say(f"Scores on {counts['test']} items of test")

@@ -80,7 +80,7 @@ class Extractor(nn.Module):
         """Write extractor.safetensors and extractor.json."""
         weights = {name: tensor.contiguous() for name, tensor in sorted(self.state_dict().items())}
         (folder / "extractor.safetensors").write_bytes(save(weights))
-        artefacts.write_json(folder / "extractor.json", asdict(self.about))
+        artefacts.write_json(folder / "extractor.json", asdict(self.about) | {"weights_sha256": digest(folder)})
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
@@ -90,7 +90,9 @@ class Extractor(nn.Module):
             ArtefactError: it is missing or damaged.
         """
         tree = artefacts.read_json(folder / "extractor.json")
-        weights = folder / "extractor.safetensors"
+        weights, saved = folder / "extractor.safetensors", tree.pop("weights_sha256", None)
+        if not weights.is_file() or digest(folder) != saved:
+            raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in extractor.json; `dvc repro`")
         extractor = cls(ExtractorAbout(**tree | {"shape": tuple(tree["shape"])}), spec)
         try:
             extractor.load_state_dict(load_file(weights))

@@ -32,7 +32,8 @@ def register(
 ) -> ModelVersion:
     """Make a model folder a version of the registered model `name`, and point `challenger` at it.
 
-    The same bytes are registered once: a second time, the version that they have already becomes the challenger.
+    The same bytes are registered once: a second time, the version that they have already becomes the challenger, and
+    goes on saying where it came from.
     `shape` is that of one raw item.
     """
     client, digest = run.client, artefacts.model_digest(folder)
@@ -44,11 +45,9 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source = _log(run, folder, shape)
-        made = client.create_model_version(name, source, run.id, tags={DIGEST: digest})
+        told = {DIGEST: digest} | {key: str(value) for key, value in tags.items()}
+        made = client.create_model_version(name, source, run.id, tags=told, description=description)
         version = client.get_model_version(name, made.version)
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version.version, key, str(value))
-    client.update_model_version(name, version.version, description)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
 

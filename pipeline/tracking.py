@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import project
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.errors import TrackingError
 from pipeline.figures import Figures
 from pipeline.params import RuntimeParams, flatten
 
@@ -127,12 +127,12 @@ def context() -> dict[str, str]:
     return found | {
         "mlflow.source.name": project.LAYOUT,
         "mlflow.source.git.commit": found["git.commit"],
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": os.environ.get("USER", "unknown"),
     }
 
 
 def git() -> dict[str, str]:
-    """Return the commit, the branch, and whether tracked files differ from the commit."""
+    """Return the commit, the branch, and whether files differ from the commit; dvc.lock, which DVC is writing, may."""
 
     def ask(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=project.workspace(), capture_output=True, text=True, check=False)
@@ -141,7 +141,7 @@ def git() -> dict[str, str]:
     return {
         "git.commit": ask("rev-parse", "HEAD"),
         "git.branch": ask("rev-parse", "--abbrev-ref", "HEAD"),
-        "git.dirty": str(bool(ask("status", "--porcelain", "--untracked-files=no"))).lower(),
+        "git.dirty": str(bool(ask("status", "--porcelain", "--", ".", ":!dvc.lock"))).lower(),
     }
 
 
@@ -166,6 +166,11 @@ def _experiment(client: MlflowClient, name: str) -> str:
     root = project.main_root()
     with _locked():
         found = client.get_experiment_by_name(name)
+        if found and found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {name} was deleted from the tracking store; "
+                f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
+            )
         if found:
             return str(found.experiment_id)
         beside = None if STORE else (root / "mlartifacts" / name).as_uri()

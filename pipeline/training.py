@@ -112,6 +112,17 @@ class Game(pl.LightningModule):
         self.done = checkpoint["done"]
         self.curves.load(checkpoint["curves"])
 
+    def check(self) -> None:
+        """Refuse weights that are not finite, before they are kept.
+
+        Raises:
+            TrainingError: a loss was finite, and yet its gradient was not.
+        """
+        if not all(weights.isfinite().all() for weights in self.average.parameters()):
+            raise TrainingError(
+                f"weights are not finite at step {self.done}; the last good checkpoint is kept; lower the learning rate"
+            )
+
     def _schedule(self) -> float:
         """Return the share of the peak learning rate: a linear rise, a plateau, a linear fall to 0."""
         rise = (self.done + 1) / max(1, self.settings.warmup_steps)
@@ -140,13 +151,15 @@ class Checkpoints(pl.Callback):
         if due or trainer.is_last_batch:
             module.flush()
         if due and not trainer.is_last_batch:
-            self._save(trainer)
+            self._save(trainer, module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save."""
-        self._save(trainer)
+        self._save(trainer, module)
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, Game)
+        module.check()
         trainer.save_checkpoint(self.path, weights_only=False)
         self.saved = time.monotonic()
 

@@ -15,7 +15,8 @@ PACKAGE = __name__.partition(".")[0]
 
 def fingerprint(what: Mapping[str, Any]) -> str:
     """Return a digest of what a training depends on, and of all code of this package that is imported by now."""
-    files = {str(module.__file__) for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE}
+    specs = [spec for module in list(sys.modules.values()) if (spec := getattr(module, "__spec__", None))]
+    files = {str(spec.origin) for spec in specs if spec.name.partition(".")[0] == PACKAGE}
     code = artefacts.sha256(*(Path(file) for file in sorted(files)))
     return artefacts.digest_of([what, code])[:16]
 

@@ -24,9 +24,8 @@ def main() -> None:
         picture.save(report / f"{name}.png")
     with (report / "classes.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["class", "of", "share"])
-        rows.writerows((name, "samples", f"{sampled:.4f}") for name, sampled, _ in found.classes)
-        rows.writerows((name, "test", f"{real:.4f}") for name, _, real in found.classes)
+        rows.writerow(["class", "samples", "test"])
+        rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
     with tracking.resume(RunRecord.read(workspace)) as tracked:
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.protocol}))
