@@ -36,11 +36,7 @@ class Harvest:
 
 
 def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest:
-    """Encode every item of a source into one file, one after the other.
-
-    Raises:
-        SourceError: fewer than 100 items could be used.
-    """
+    """Encode every item of a source into one file, one after the other."""
     order_key = key(seed, "split").to_bytes(8, "big")
     blocks: list[NDArray[np.void]] = []
     pending: list[tuple[bytes, int, int, int, int]] = []
@@ -62,17 +58,19 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
             blocks.append(np.array(pending, ROW))
             pending.clear()
     rows = np.concatenate([*blocks, np.array(pending, ROW)])
-    if count < FEWEST:
-        raise SourceError(f"{source} has {count} usable items, fewer than {FEWEST}{_first(rejected)}; add more")
     return Harvest(_sorted_labels(rows, names), sorted(names), sorted(rejected, key=lambda each: each.origin))
 
 
-def check_rejected(found: Harvest, most: float, source: Path) -> None:
-    """Refuse a source with too many unusable files.
+def check(found: Harvest, most: float, source: Path) -> None:
+    """Refuse a source with too few items, or with too many unusable files.
 
     Raises:
-        SourceError: their share is above `most`; the first ones are named.
+        SourceError: there are fewer than 100 different items, or the share of files that gave none is above `most`;
+            the first of those files are named.
     """
+    count = len(np.unique(found.rows["digest"]))
+    if count < FEWEST:
+        raise SourceError(f"{source} has {count} usable items, fewer than {FEWEST}{_first(found.rejected)}; add more")
     share = len(found.rejected) / (len(found.rejected) + len(found.rows))
     if share > most:
         raise SourceError(

@@ -12,7 +12,7 @@ from pipeline.contents.base import Item, Rejected
 from pipeline.contents.image import ImageContent
 from pipeline.errors import SourceError
 from pipeline.params import Split
-from pipeline.preparation import check_rejected, harvest, split, write
+from pipeline.preparation import check, harvest, split, write
 
 SHARES = Split(train=0.7, val=0.1, test=0.2)
 FEW = settings(max_examples=25, deadline=None)
@@ -135,8 +135,10 @@ def test_classes_are_numbered_by_name_and_labels_follow(tmp_path):
 @pytest.mark.parametrize("n", [0, 1, 99])
 def test_fewer_than_a_hundred_items_are_an_error_that_names_the_first_bad_files(tmp_path, n):
     rejected = [Rejected(f"bad{i}.png", "the file is empty") for i in range(5)]
+    again = [Item(item.raw, f"again {item.origin}", item.label) for item in made(n)]
+    found, _ = harvested([*made(n), *again, *rejected], tmp_path)
     with pytest.raises(SourceError) as caught:
-        harvested([*made(n), *rejected], tmp_path)
+        check(found, 1.0, tmp_path)
     said = str(caught.value)
     assert str(tmp_path) in said
     assert f"has {n} usable items" in said
@@ -145,15 +147,15 @@ def test_fewer_than_a_hundred_items_are_an_error_that_names_the_first_bad_files(
 
 
 def test_a_hundred_items_are_enough(tmp_path):
-    assert len(harvested(made(100), tmp_path)[0].rows) == 100
+    check(harvested(made(100), tmp_path)[0], 0.0, tmp_path)
 
 
 def test_too_many_rejected_files_are_an_error_that_names_the_first_ones_and_the_parameter(tmp_path):
     rejected = [Rejected(f"bad{i}.png", "the file is empty") for i in (4, 2, 0, 3, 1)]
     found, _ = harvested([*rejected, *made(495)], tmp_path)
-    check_rejected(found, 0.01, tmp_path)
+    check(found, 0.01, tmp_path)
     with pytest.raises(SourceError) as caught:
-        check_rejected(found, 0.009, tmp_path)
+        check(found, 0.009, tmp_path)
     said = str(caught.value)
     for part in ("5 files (1.0%)", "prepare.max_rejected", "bad0.png: the file is empty; bad1.png", "bad2.png"):
         assert part in said

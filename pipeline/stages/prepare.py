@@ -29,7 +29,7 @@ def main() -> None:
     with artefacts.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
         found = preparation.harvest(content, source, encoded, params.seed)
         _write_rejected(report / "rejected.csv", found.rejected)
-        preparation.check_rejected(found, settings.max_rejected, source)
+        preparation.check(found, settings.max_rejected, source)
         splits, duplicates = preparation.split(found, settings.split)
         for name, rows in splits.items():
             preparation.write(rows, encoded, content.spec.shape, temporary, name)
