@@ -239,7 +239,8 @@ def test_metrics_and_plots_can_be_shown(vae):
         "interpolation.png",
         "examples.png",
         "curves",
-        "Classes of samples",
+        "classes of samples",
+        "classes of test",
     ):
         assert name in page
 
