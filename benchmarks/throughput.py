@@ -12,7 +12,6 @@ import os
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,9 +20,11 @@ import torch
 from pipeline import families, project
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches
+from pipeline.game import Game
 from pipeline.params import Params
-from pipeline.rng import torch_rng
-from pipeline.training import Game, fit
+from pipeline.rng import Noise, torch_rng
+from pipeline.training import fit
+from pipeline.work import Work
 
 
 class Clock(pl.Callback):
@@ -52,10 +53,12 @@ def ours(params: Params, data: PreparedData, steps: int, skip: int) -> float:
     clock = Clock(skip)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DVC_ROOT"] = folder
-        with tracking.start(about, data, params.runtime, None) as run:
+        work = Work("benchmark")
+        with work.alone(), tracking.start(about, data, params.runtime, work) as run:
             batches = Batches(array, batch, 0, lambda: game.done)
-            game = Game(family, settings, len(batches), 0, run.figures)
-            fit(game, batches, params.runtime, Path(folder) / "last.ckpt", [clock])
+            game = Game(family, settings, len(batches), 0)
+            game.log_figures = run.figures
+            fit(game, batches, params.runtime, work.checkpoints, [clock], run.settled)
     return (clock.end - clock.begin) / steps
 
 
@@ -79,7 +82,7 @@ def bare(params: Params, data: PreparedData, steps: int, skip: int) -> float:
         for player, optimiser in players.items():
             for other in players:
                 family.get_submodule(other).requires_grad_(other == player)
-            loss = family.loss(player, x, rng, 0.5).total
+            loss = family.loss(player, x, Noise(rng), 0.5).total
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

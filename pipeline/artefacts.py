@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ Split = Literal["train", "val", "test"]
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `folder`, which takes its place once everything in it is written."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -39,9 +38,11 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write a file of JSON whose bytes depend on its content alone."""
+    """Write a file of JSON whose bytes depend on its content alone, and which is whole whenever it is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    temporary.replace(path)
 
 
 def read_json(path: Path) -> Any:
@@ -179,10 +180,14 @@ def model_digest(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it."""
+    """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it.
+
+    `training` is the training's fingerprint.
+    """
 
     run_id: str
     experiment: str
+    training: str
 
     @classmethod
     def read(cls, workspace: Path) -> Self:

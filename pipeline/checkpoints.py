@@ -1,9 +1,11 @@
-"""Checkpoints of a training in progress, as safetensors: no pickle is written or read."""
+"""Checkpoints of a training in progress: durable, checked, and as safetensors, so that no pickle is written or read."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +15,43 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from pipeline.errors import TrainingError
+
 TREE = "tree"
+KEPT = 2
+STEPS = "done"
+"""The entry of a checkpoint that counts the steps taken."""
 
 
 class SafetensorsIO(CheckpointIO):
-    """Writes Lightning's checkpoint tree: its tensors as safetensors, the rest as JSON in the file's metadata."""
+    """Keeps the newest two of Lightning's checkpoints in a folder, as <steps>-<digest of its bytes>.ckpt.
+
+    The tensors are stored as safetensors, the rest as JSON in the file's metadata.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write to a temporary file in the same folder, reach the disk, and only then take the place of `path`."""
+        """Add a checkpoint to the folder `path`: it has its name only once all of it has reached the disk.
+
+        Raises:
+            TrainingError: it cannot be written; the ones before it are as they were.
+        """
+        folder, steps = Path(path), checkpoint[STEPS]
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_pack(checkpoint, tensors))
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.tmp")
-        with temporary.open("wb") as file:
-            file.write(save(tensors, {TREE: tree}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        data = save(tensors, {TREE: tree})
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_durably(folder / f"{steps:012d}-{_digest(data)}.ckpt", data)
+            for old in saved(folder)[KEPT:]:
+                old.unlink()
+        except OSError as error:
+            raise TrainingError(
+                f"{folder}: the checkpoint of step {steps} cannot be written ({error.strerror}); those before it are "
+                "whole: make room, or make the folder writable, and run it again to go on from there"
+            ) from error
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        """Read what save_checkpoint wrote, onto the CPU."""
+        """Read one checkpoint, onto the CPU."""
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
             tree: dict[str, Any] = _unpack(json.loads(file.metadata()[TREE]), tensors)
@@ -42,6 +60,74 @@ class SafetensorsIO(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint."""
         Path(path).unlink(missing_ok=True)
+
+
+def saved(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, whole or not, the newest first."""
+    return sorted(folder.glob("*.ckpt"), reverse=True)
+
+
+def steps(path: Path) -> int:
+    """Return the count of steps that a checkpoint was saved after."""
+    return int(path.stem.partition("-")[0])
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint; None where there are none at all.
+
+    Raises:
+        TrainingError: there are checkpoints, and none of them is whole.
+    """
+    found = saved(folder)
+    for path in found:
+        if _is_whole(path):
+            return path
+    if found:
+        raise TrainingError(
+            f"{folder}: none of its {len(found)} checkpoints is whole; restore one from a backup, or remove the folder "
+            f"{folder.parent} to train from the start"
+        )
+    return None
+
+
+def set_aside(folder: Path) -> None:
+    """Rename, and name on stderr, what is damaged and newer than the newest whole checkpoint."""
+    whole = newest(folder)
+    for path in saved(folder):
+        if path == whole:
+            return
+        sys.stderr.write(f"warning: the checkpoint {path} is damaged; going on from the one before it\n")
+        path.replace(path.with_suffix(".damaged"))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that is whole whenever it is there, also after a loss of power."""
+    temporary = path.parent / ".writing"
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    entry = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return path.stem.partition("-")[2] == _digest(path.read_bytes())
+    except FileNotFoundError:  # another process of the same training has set it aside
+        return False
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -42,6 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
     summary.set_defaults(verb=_summary)
+    doctor = verbs.add_parser("doctor", help="look at the machine, the stores and what runs; exit 1 if all is not well")
+    doctor.add_argument("--clean", action="store_true", help="remove the folders of old trainings in progress")
+    doctor.add_argument("--days", type=float, default=7, help="what is old: untouched so long (default: %(default)s)")
+    doctor.add_argument("--mark-killed", action="store_true", help="give runs whose process is gone the status KILLED")
+    doctor.set_defaults(verb=_doctor)
     return parser
 
 
@@ -100,6 +105,35 @@ def _summary(_: argparse.Namespace) -> None:
     _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
     _say("       dvc plots show     curves and pictures in one page")
     _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")
+
+
+def _doctor(words: argparse.Namespace) -> None:
+    from pipeline import doctor, project
+    from pipeline.doctor import trainings
+
+    workspace = project.workspace()
+    if words.mark_killed:
+        from pipeline import tracking
+
+        client = tracking.connect()
+        with tracking.reaching():
+            found = tracking.mark_killed(client)
+        for run_id in found:
+            _say(f"KILLED is now the status of run {run_id}")
+    if words.clean:
+        old = trainings.old(words.days)
+        for work in old:
+            _say(f"to be removed: {trainings.described(work)}, {trainings.size(work)}")
+        for work in old:
+            _say(f"{'removed' if work.clear() else 'kept, since a trainer began'}: {work.folder}")
+        if not old:
+            _say(f"no training in progress is older than {words.days:g} days")
+    well = True
+    for finding in doctor.examine(workspace):
+        _say(f"{'OK' if finding.ok else 'WRONG':6} {finding.name:12} {finding.text}")
+        well &= finding.ok
+    if not well:
+        sys.exit(1)
 
 
 def _say(line: str) -> None:

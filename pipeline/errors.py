@@ -35,9 +35,12 @@ class TrackingError(UserError):
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command to its exit code: a UserError is one line on stderr and exit code 2, without a traceback.
 
-    SIGTERM ends it as an exit does, so that what must be said at the end (a run's status) is said.
+    SIGTERM and SIGHUP end it as an exit does, so that what must be said at the end (a run's status) is said; nohup's
+    deafness to SIGHUP stays.
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda number, _: sys.exit(128 + number))
     try:
         main()
     except UserError as error:

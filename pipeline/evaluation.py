@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,19 @@ from tqdm import tqdm
 from pipeline import extractor
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
-from pipeline.contents.base import Content, Raw
+from pipeline.contents.base import Content, Raw, Raws
 from pipeline.extractor import Extractor
+from pipeline.families.base import CHUNK
 from pipeline.metrics.frechet import frechet
 from pipeline.models import Model
 from pipeline.params import EvaluateParams
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng, torch_rng
+from pipeline.team import Team
 
 SHOWN, COLUMNS = 128, 16
 PAIRS, PATHS, STEPS = 16, 8, 16
+ALONE = Team()
 PARTS = ("samples", "features", "reconstructions", "figures", "pictures")
 
 
@@ -39,8 +42,39 @@ class Evaluation:
     classes: list[tuple[str, float, float]]
 
 
-def evaluate(model: Model, data: PreparedData, features: Path, settings: EvaluateParams, seed: int) -> Evaluation:
-    """Score a model on test: the distribution of its samples, its reconstructions, and what its family adds."""
+@dataclass(frozen=True)
+class Drawn:
+    """Samples that this process drew, raw, and the features (n, d) of the samples of all processes."""
+
+    raws: Raws
+    features: NDArray[np.float32]
+
+
+def draw(
+    model: Model,
+    features: Path,
+    settings: EvaluateParams,
+    seed: int,
+    team: Team,
+    begin: Callable[[str], None] = lambda part: None,
+) -> Drawn:
+    """Draw samples and compute their features, divided among the processes of a team."""
+    content, yardstick = model.content, Extractor.load(features, model.content.spec)
+    begin("samples")
+    first, n = team.part(settings.samples, CHUNK)
+    raws = content.decode(model.sample(n, seed, first))
+    begin("features")
+    mine = yardstick.features(np.stack([content.encode(raw) for raw in raws]) if n else model.sample(0, seed))
+    return Drawn(raws, team.join(mine, settings.samples, CHUNK))
+
+
+def evaluate(
+    model: Model, data: PreparedData, features: Path, settings: EvaluateParams, seed: int, team: Team = ALONE
+) -> Evaluation:
+    """Score a model on test: the distribution of its samples, its reconstructions, and what its family adds.
+
+    The process that leads a team calls this, while the others call `draw`.
+    """
     content, test = data.content, data.array("test")
     yardstick, reference = Extractor.load(features, data.spec), Reference.read(features)
     with tqdm(total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}") as bar:
@@ -49,10 +83,8 @@ def evaluate(model: Model, data: PreparedData, features: Path, settings: Evaluat
             bar.n = PARTS.index(part)
             bar.set_postfix_str(part)
 
-        begin("samples")
-        raws = content.decode(model.sample(settings.samples, seed))
-        begin("features")
-        sampled = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
+        drawn = draw(model, features, settings, seed, team, begin)
+        raws, sampled = drawn.raws, drawn.features
         begin("reconstructions")
         chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
         originals, x_hat = content.decode(test[chosen]), content.decode(_reconstruct(model, test[chosen], seed))

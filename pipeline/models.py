@@ -26,9 +26,9 @@ class Model:
     content: Content
     about: SavedModel
 
-    def sample(self, n: int, seed: int) -> NDArray[np.uint8]:
-        """Return n samples as stored arrays, (n, *spec.shape); sample i is a function of seed and i."""
-        return self.content.spec.quantise(self.family.sample(n, seed))
+    def sample(self, n: int, seed: int, first: int = 0) -> NDArray[np.uint8]:
+        """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i."""
+        return self.content.spec.quantise(self.family.sample(n, seed, first))
 
 
 def save(folder: Path, family: Family, about: SavedModel) -> None:

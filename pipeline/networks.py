@@ -143,5 +143,6 @@ class Critic(nn.Sequential):
         for fine, coarser in pairwise(shape.widths):
             layers += [nn.SiLU(), spectral_norm(nn.Conv2d(fine, coarser, 3, stride=2, padding=1))]
         layers += [Residual(shape.widths[-1], norm=False, wrap=spectral_norm) for _ in range(blocks)]
-        layers += [nn.SiLU(), nn.Flatten(), spectral_norm(nn.Linear(shape.flat, 1))]
+        # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
+        layers += [nn.SiLU(), nn.Flatten(), spectral_norm(nn.Linear(shape.flat, 1, bias=False))]
         super().__init__(*layers)

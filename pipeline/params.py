@@ -146,12 +146,19 @@ class RuntimeParams(Section):
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     """Where the model trains; auto takes what is there."""
-    devices: int = Field(ge=1, le=1)
-    """Processes; training is by one."""
+    devices: int = Field(ge=1, le=1024)
+    """Processes on each machine; a step's batch is divided among all of them."""
+    nodes: int = Field(ge=1, le=4096)
+    """Machines; see docs/reliability.md for how the processes on the others are started."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     """Arithmetic of the training; see docs/reproducibility.md."""
     checkpoint_seconds: float = Field(gt=0, le=86_400)
-    """Seconds between two checkpoints of a training in progress."""
+    """Seconds between two checkpoints of a training in progress; there is one at the end of each epoch as well."""
+
+    @property
+    def processes(self) -> int:
+        """All processes of a training."""
+        return self.devices * self.nodes
 
 
 class Params(Section):

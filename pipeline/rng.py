@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
 
 def key(seed: int, purpose: str, *counters: int) -> int:
@@ -30,3 +31,19 @@ def torch_rng(seed: int, purpose: str, *counters: int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(key(seed, purpose, *counters))
+
+
+class Noise:
+    """Normal noise for a share of a batch: what each item gets is the same, however many processes share the batch."""
+
+    def __init__(self, rng: torch.Generator, first: int = 0, whole: int | None = None) -> None:
+        """Set the stream, the place of the share's first item in the batch, and the size of the whole batch."""
+        self.rng, self.first, self.whole = rng, first, whole
+
+    def __call__(self, n: int, *shape: int) -> Tensor:
+        """Return draws from N(0, I) for the n items of the share, (n, *shape), on the generator's device."""
+        import torch
+
+        whole = n if self.whole is None else self.whole
+        drawn = torch.randn(whole, *shape, generator=self.rng, device=self.rng.device)
+        return drawn[self.first : self.first + n]

@@ -9,9 +9,9 @@ import torch
 
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
+from pipeline.game import Game
 from pipeline.rng import torch_rng
-from pipeline.tracking import Run
-from pipeline.training import Game
+from pipeline.tracking import Training
 
 MOST = 2000
 """Items of val that are scored after every epoch."""
@@ -22,7 +22,7 @@ PAIRS = 16
 class Watch(pl.Callback):
     """After every epoch, scores the averaged model on val, and logs samples and, where cheap, reconstructions."""
 
-    def __init__(self, run: Run, data: PreparedData, seed: int) -> None:
+    def __init__(self, run: Training, data: PreparedData, seed: int) -> None:
         """Set where to log, and the data."""
         self.run, self.content, self.seed = run, data.content, seed
         self.val = data.array("val")[:MOST]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, project
+from pipeline import artefacts, checkpoints, processes, project
+from pipeline.artefacts import RunRecord
+from pipeline.errors import TrainingError
+from pipeline.processes import Process, Taken
+from pipeline.spool import Spool
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -21,24 +29,96 @@ def fingerprint(what: Mapping[str, Any]) -> str:
     return artefacts.digest_of([what, code])[:16]
 
 
+def folder() -> Path:
+    """Return where the trainings in progress lie."""
+    return project.main_root() / ".pipeline" / "work"
+
+
 class Work:
-    """The folder of one training: its checkpoint, and the id of its tracked run."""
+    """The folder of one training: its lock, checkpoints, the record of its run, and the figures on their way there.
+
+    It stays until what the training made is safe in DVC's cache: until `evaluate` has it.
+    """
 
     def __init__(self, name: str) -> None:
         """Set the fingerprint."""
-        self.folder = project.main_root() / ".pipeline" / "work" / name
-        self.checkpoint = self.folder / "last.ckpt"
-        self._run = self.folder / "run.json"
+        self.name, self.folder = name, folder() / name
+        self.checkpoints = self.folder / "checkpoints"
+        self.spool = Spool(self.folder / "spool.db")
+        self._lock, self._run = self.folder / "lock", self.folder / "run.json"
+
+    @classmethod
+    def all(cls) -> list[Work]:
+        """Return the trainings whose folders lie there."""
+        return [cls(path.name) for path in sorted(folder().glob("*")) if path.is_dir()]
 
     @property
-    def run_id(self) -> str | None:
+    def record(self) -> RunRecord | None:
         """The run that the training began, if it was killed after that."""
-        return str(artefacts.read_json(self._run)["run_id"]) if self._run.is_file() else None
+        return RunRecord(**artefacts.read_json(self._run)) if self._run.is_file() else None
 
-    @run_id.setter
-    def run_id(self, value: str) -> None:
-        artefacts.write_json(self._run, {"run_id": value})
+    @record.setter
+    def record(self, value: RunRecord) -> None:
+        artefacts.write_json(self._run, asdict(value))
 
-    def clear(self) -> None:
-        """Remove the folder, once the training is whole and its results lie where they belong."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def ticket(self) -> str:
+        """Return a word that is this training's own, by which its run is found though a kill came before the record."""
+        path = self.folder / "ticket.json"
+        if not path.is_file():
+            artefacts.write_json(path, uuid.uuid4().hex)
+        return str(artefacts.read_json(path))
+
+    @property
+    def trainer(self) -> Process | None:
+        """The process that is at it, if there is one."""
+        return processes.holder(self._lock)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the newest checkpoint."""
+        return max(map(checkpoints.steps, checkpoints.saved(self.checkpoints)), default=0)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    @property
+    def idle(self) -> float:
+        """Seconds since something was written."""
+        return time.time() - max((path.stat().st_mtime for path in self.folder.rglob("*")), default=0.0)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other trainer away.
+
+        Raises:
+            TrainingError: one is at work, or the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(processes.locked(self._lock))
+            except Taken as taken:
+                cure = f", or stop it with `kill {taken.holder.pid}`" if taken.holder.pid else ""
+                raise TrainingError(
+                    f"{self.folder}: {taken.holder} is at this training; wait for it{cure}, and run it again"
+                ) from None
+            except OSError as error:
+                raise TrainingError(
+                    f"{self.folder}: cannot be written ({error.strerror}); make room, or let it be"
+                ) from error
+            yield
+
+    def retire(self) -> None:
+        """Remove the folder of a finished training, once all its figures have arrived."""
+        if self.folder.is_dir() and not self.spool.count() and not self.spool.status:
+            self.clear()
+
+    def clear(self) -> bool:
+        """Remove the folder, and say whether that was done: a living trainer keeps it."""
+        try:
+            with processes.locked(self._lock):
+                shutil.rmtree(self.folder, ignore_errors=True)
+        except Taken:
+            return False
+        return True

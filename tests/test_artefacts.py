@@ -47,6 +47,21 @@ def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path):
     assert artefacts.read_json(tmp_path / "a.json") == {"a": {"c": None, "d": [1, 2]}, "b": 1}
 
 
+def test_json_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path):
+    artefacts.write_json(tmp_path / "a.json", {"a": 1})
+    (tmp_path / ".a.json.new").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space"):
+        artefacts.write_json(tmp_path / "a.json", {"a": list(range(100_000))})
+    assert artefacts.read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_what_a_killed_write_left_does_not_hinder_the_next(tmp_path):
+    (tmp_path / ".a.json.new").write_text("half of a file, longer than the next one")
+    artefacts.write_json(tmp_path / "a.json", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert artefacts.read_json(tmp_path / "a.json") == {"a": 1}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_figure_that_json_does_not_know_is_not_written(tmp_path, value):
     with pytest.raises(ValueError, match="JSON"):
@@ -142,6 +157,6 @@ def test_the_digest_of_a_model_changes_with_its_weights_and_with_its_parameters(
 
 
 def test_a_record_of_a_run_lies_beside_the_model_and_is_read_as_it_was_written(tmp_path):
-    RunRecord("abc", "fashion").write(tmp_path)
-    assert RunRecord.read(tmp_path) == RunRecord("abc", "fashion")
+    RunRecord("abc", "fashion", "0123").write(tmp_path)
+    assert RunRecord.read(tmp_path) == RunRecord("abc", "fashion", "0123")
     assert (tmp_path / "reports" / "train" / "run.json").is_file()

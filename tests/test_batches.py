@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,21 @@ def numbered(n):
     return np.arange(n, dtype=np.uint8).reshape(n, 1, 1, 1)
 
 
+def shares(n, batch_size, seed, done, rank=0, size=1):
+    """Return the shares of an epoch that one of several processes gets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dist, "is_initialized", lambda: size > 1)
+        patch.setattr(dist, "get_rank", lambda: rank)
+        patch.setattr(dist, "get_world_size", lambda: size)
+        return list(Batches(numbered(n), batch_size, seed, lambda: done))
+
+
+def numbers(share):
+    return share.items.flatten().tolist()
+
+
 def epoch(n, batch_size, seed, done):
-    return [batch.flatten().tolist() for batch in Batches(numbered(n), batch_size, seed, lambda: done)]
+    return [numbers(share) for share in shares(n, batch_size, seed, done)]
 
 
 @PROMPT
@@ -39,6 +53,48 @@ def test_starting_within_an_epoch_gives_the_batches_that_remain(n, batch_size, s
     assert epoch(n, batch_size, seed, number * length + first) == whole[first:]
 
 
+def test_a_process_by_itself_has_the_whole_batch():
+    found = shares(20, 8, 0, 0)
+    assert [(share.first, share.own, share.whole) for share in found] == [(0, 8, 8), (0, 8, 8), (0, 4, 4)]
+
+
+@PROMPT
+@given(size=st.integers(2, 9), number=st.integers(0, 3), **SIZES)
+def test_the_shares_of_several_processes_make_up_the_batches_of_one(n, batch_size, seed, size, number):
+    alone = epoch(n, batch_size, seed, number)
+    members = [shares(n, batch_size, seed, number, rank, size) for rank in range(size)]
+    assert {len(member) for member in members} == {len(alone)}
+    for step, batch in enumerate(alone):
+        parts = [member[step] for member in members]
+        assert [item for part in parts for item in numbers(part)[: part.own]] == batch
+        assert {part.whole for part in parts} == {len(batch)}
+        for part in parts:
+            assert part.first + part.own <= part.whole
+            assert batch[part.first : part.first + part.own] == numbers(part)[: part.own]
+
+
+@PROMPT
+@given(size=st.integers(2, 9), **SIZES)
+def test_no_process_has_more_than_one_item_more_than_another(n, batch_size, seed, size):
+    members = [shares(n, batch_size, seed, 0, rank, size) for rank in range(size)]
+    for parts in zip(*members, strict=True):
+        own = [part.own for part in parts]
+        assert max(own) - min(own) <= 1
+
+
+@PROMPT
+@given(size=st.integers(2, 9), **SIZES)
+def test_a_process_without_items_takes_part_with_one_that_does_not_count(n, batch_size, seed, size):
+    for rank in range(size):
+        for share in shares(n, batch_size, seed, 0, rank, size):
+            assert len(share.items) == max(1, share.own)
+            assert share.first + len(share.items) <= share.whole
+
+
+def test_a_batch_smaller_than_the_number_of_processes_leaves_some_with_none():
+    assert sorted(shares(2, 2, 0, 0, rank, 3)[0].own for rank in range(3)) == [0, 1, 1]
+
+
 def test_epochs_and_seeds_have_orders_of_their_own():
     orders = [epoch(50, 5, seed, done) for seed in (0, 1) for done in (0, 10)]
     assert len({str(order) for order in orders}) == 4
@@ -47,17 +103,17 @@ def test_epochs_and_seeds_have_orders_of_their_own():
 def test_the_count_of_steps_is_asked_when_an_epoch_begins():
     done = 0
     batches = Batches(numbered(20), 5, 0, lambda: done)
-    first = [batch.tolist() for batch in batches]
+    first = [numbers(share) for share in batches]
     done = 4
-    assert [batch.tolist() for batch in batches] != first
+    assert [numbers(share) for share in batches] != first
 
 
 def test_batches_of_a_memory_mapped_array_can_be_written_to(tmp_path):
     np.save(tmp_path / "a.npy", numbered(20))
     array = np.load(tmp_path / "a.npy", mmap_mode="r")
-    batch = next(iter(Batches(array, 5, 0, lambda: 0)))
-    batch += 1
-    assert batch.dtype == torch.uint8
+    items = next(iter(Batches(array, 5, 0, lambda: 0))).items
+    items += 1
+    assert items.dtype == torch.uint8
     assert array.flatten().tolist() == list(range(20))
 
 

@@ -35,7 +35,7 @@ def test_help_lists_every_verb_with_what_it_does(tmp_path):
     done = pipeline("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    for part in ("sample", "draw samples from a model", "summary", "say what the last"):
+    for part in ("sample", "draw samples", "summary", "say what the last", "doctor", "look at the machine"):
         assert part in done.stdout
 
 
@@ -46,7 +46,16 @@ def test_help_of_a_verb_lists_its_options_with_their_defaults(tmp_path):
         assert part in done.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["smaple"], ["sample"], ["sample", "model", "-n", "many"]])
+def test_help_of_the_doctor_lists_its_options_with_their_defaults(tmp_path):
+    done = pipeline("doctor", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for part in ("--clean", "--days DAYS", "default: 7", "--mark-killed"):
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["smaple"], ["sample"], ["sample", "model", "-n", "many"], ["doctor", "--days", "many"]]
+)
 def test_words_that_are_not_understood_show_the_usage_and_exit_with_two(tmp_path, words):
     done = pipeline(*words, cwd=tmp_path)
     assert done.returncode == 2
@@ -101,8 +110,9 @@ def test_a_registered_model_outside_a_clone_is_one_line(tmp_path):
     assert_refused(pipeline("sample", "models:/clothes@challenger", cwd=tmp_path), "dvc.yaml")
 
 
-def test_a_summary_outside_a_clone_is_one_line(tmp_path):
-    assert_refused(pipeline("summary", cwd=tmp_path), "dvc.yaml")
+@pytest.mark.parametrize("words", [["summary"], ["doctor"]])
+def test_a_verb_outside_a_clone_is_one_line(tmp_path, words):
+    assert_refused(pipeline(*words, cwd=tmp_path), "dvc.yaml")
 
 
 def test_a_summary_before_anything_was_made_is_one_line(tmp_path):

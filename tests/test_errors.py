@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 
 import pytest
 
@@ -7,6 +8,15 @@ from pipeline import errors
 from pipeline.errors import UserError, run
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Let no command change how the tests themselves answer signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,23 +49,29 @@ def test_an_interruption_is_no_traceback(capsys):
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_terminated_command_ends_what_it_began():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_command_ends_what_it_began(number):
+    signal.signal(number, signal.SIG_DFL)
     ended = []
 
     def main():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
+            time.sleep(60)
         finally:
             ended.append(True)
 
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as caught:
-            run(main)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert caught.value.code == 128 + signal.SIGTERM
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 128 + number
     assert ended == [True]
+
+
+def test_a_command_that_nohup_began_outlives_its_terminal():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with pytest.raises(SystemExit) as caught:
+        run(lambda: os.kill(os.getpid(), signal.SIGHUP))
+    assert caught.value.code == 0
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():

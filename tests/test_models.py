@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from pipeline import artefacts, models
 from pipeline.errors import ArtefactError
 from pipeline.families import FAMILIES
+from pipeline.families.base import CHUNK
 
 
 @pytest.fixture(params=FAMILIES)
@@ -55,6 +56,12 @@ def test_a_model_samples_stored_items(saved, toy):
     samples = models.load(saved).sample(3, seed=0)
     assert samples.dtype == np.uint8
     assert samples.shape == (3, *toy.spec.shape)
+
+
+def test_samples_from_a_number_on_are_those_of_a_longer_run(saved):
+    model = models.load(saved)
+    np.testing.assert_array_equal(model.sample(4, 0, first=CHUNK), model.sample(CHUNK + 4, 0)[CHUNK:])
+    assert not (model.sample(4, 0) == model.sample(4, 0, first=CHUNK)).all()
 
 
 @pytest.mark.parametrize("at", [10, 2000, -1])

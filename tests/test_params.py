@@ -230,6 +230,12 @@ def test_flattening_loses_and_invents_nothing(tree):
     assert back == tree
 
 
+@pytest.mark.parametrize(("devices", "nodes"), [(1, 1), (3, 1), (1, 2), (4, 8)])
+def test_the_processes_of_a_training_are_those_of_all_machines(folder, devices, nodes):
+    tree = changed("runtime", SHIPPED["runtime"] | {"devices": devices, "nodes": nodes})
+    assert load(folder, tree).runtime.processes == devices * nodes
+
+
 def test_flattening_a_section_uses_the_names_of_the_file():
     flat = flatten(Params.load(ROOT))
     assert "register.name" in flat

@@ -78,7 +78,8 @@ def workspace(tmp_path_factory):
     }
     (folder / "data/prepared/dataset.json").write_text(json.dumps(about))
     np.save(folder / "data/prepared/test.npy", np.zeros((2, 1, 28, 28), np.uint8))
-    (folder / "reports/train/run.json").write_text(json.dumps({"run_id": "0" * 32, "experiment": NAME}))
+    record = {"run_id": "0" * 32, "experiment": NAME, "training": "0" * 16}
+    (folder / "reports/train/run.json").write_text(json.dumps(record))
     (folder / "reports/evaluate/metrics.json").write_text(json.dumps(SCORES))
     (folder / "reports/evaluate/protocol.json").write_text(json.dumps({"extractor_digest": "e" * 64}))
     do(folder, "git", "init", "--quiet", "--initial-branch", "main")

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rng import key, numpy_rng, torch_rng
+from pipeline.rng import Noise, key, numpy_rng, torch_rng
 
 SEEDS = st.integers(0, 2**32 - 1)
 COUNTERS = st.lists(st.integers(0, 10**9), max_size=3)
@@ -47,3 +47,32 @@ def test_drawing_leaves_the_global_generators_as_they_were():
 def test_generators_of_one_stream_draw_the_same_twice():
     assert torch.equal(*(torch.randn(4, generator=torch_rng(1, "noise", 2)) for _ in range(2)))
     np.testing.assert_array_equal(*(numpy_rng(1, "noise", 2).random(4) for _ in range(2)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(cuts=st.lists(st.integers(0, 40), max_size=5), whole=st.integers(1, 40), shape=st.lists(st.integers(1, 3)))
+def test_the_noise_of_shares_put_together_is_that_of_the_whole_batch(cuts, whole, shape):
+    bounds = [0, *sorted(min(cut, whole) for cut in cuts), whole]
+    shares = [
+        (Noise(torch_rng(0, "noise"), begin, whole), end - begin)
+        for begin, end in zip(bounds, bounds[1:], strict=False)
+    ]
+    alone = Noise(torch_rng(0, "noise"))
+    for _ in range(2):  # a loss may draw more than once
+        drawn = torch.cat([noise(n, *shape) for noise, n in shares])
+        assert torch.equal(drawn, alone(whole, *shape))
+
+
+def test_noise_is_normal_and_each_item_has_its_own():
+    drawn = Noise(torch_rng(0, "noise"))(20_000, 3)
+    torch.testing.assert_close(drawn.mean(0), torch.zeros(3), atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn.T.cov(), torch.eye(3), atol=0.03, rtol=0)
+
+
+def test_noise_that_is_drawn_again_is_other_noise():
+    noise = Noise(torch_rng(0, "noise"), 2, 8)
+    assert not torch.equal(noise(3, 2), noise(3, 2))
+
+
+def test_an_item_that_stands_in_for_none_has_noise_as_well():
+    assert Noise(torch_rng(0, "noise"), 0, 1)(1, 4).shape == (1, 4)

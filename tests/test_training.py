@@ -1,20 +1,27 @@
 import csv
+import multiprocessing
+import os
+import signal
+import socket
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
+from pipeline import families
 from pipeline.batches import Batches
-from pipeline.checkpoints import SafetensorsIO
+from pipeline.checkpoints import SafetensorsIO, newest, saved, set_aside, steps
 from pipeline.errors import TrainingError
 from pipeline.families import FAMILIES
+from pipeline.game import Game
 from pipeline.params import RuntimeParams, TrainParams
-from pipeline.training import Game, fit
+from pipeline.training import fit
 
 ITEMS, BATCH, EPOCHS = 24, 16, 3
 PER_EPOCH = 2
 SETTINGS = TrainParams(epochs=EPOCHS, batch_size=BATCH, warmup_steps=2, cooldown=0.5, ema=0.9)
 EVERY_STEP, EVERY_EPOCH = 1e-6, 86_400
+RUNTIME = RuntimeParams(accelerator="cpu", devices=1, nodes=1, precision="32-true", checkpoint_seconds=EVERY_EPOCH)
 
 
 class Stopped(BaseException):
@@ -53,19 +60,23 @@ class Epochs(pl.Callback):
         module.tell([("val/done", float(module.done), module.done - 1)])
 
 
-def train(
-    toy, name, checkpoint, seconds=EVERY_EPOCH, callbacks=(), settings=SETTINGS, log=lambda figures: None, **changes
-):
-    """Train a family, or go on from the checkpoint, and return the game and the averaged weights."""
+def train(toy, name, folder, seconds=EVERY_EPOCH, callbacks=(), settings=SETTINGS, log=None, settled=None, **changes):
+    """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
-    game = Game(toy.family(name, **changes), settings, len(batches), 0, log)
-    runtime = RuntimeParams(accelerator="cpu", devices=1, precision="32-true", checkpoint_seconds=seconds)
-    return game, fit(game, batches, runtime, checkpoint, list(callbacks)).state_dict()
+    game = Game(toy.family(name, **changes), settings, len(batches), 0)
+    game.log_figures = log
+    runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds})
+    family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))
+    return game, family.state_dict()
 
 
-def stopped(toy, name, checkpoint, step, seconds=EVERY_STEP):
+def stopped(toy, name, folder, step, seconds=EVERY_STEP, **words):
     with pytest.raises(Stopped):
-        train(toy, name, checkpoint, seconds, [StopAfter(step)])
+        train(toy, name, folder, seconds, [StopAfter(step)], **words)
+
+
+def load(folder):
+    return SafetensorsIO().load_checkpoint(newest(folder))
 
 
 def assert_same_bits(ours, theirs):
@@ -76,32 +87,30 @@ def assert_same_bits(ours, theirs):
 @pytest.fixture(scope="module")
 def uninterrupted(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return {name: train(toy, name, folder / f"{name}.ckpt")[1] for name in FAMILIES}
+    return {name: train(toy, name, folder / name)[1] for name in FAMILIES}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("step", [1, PER_EPOCH, PER_EPOCH + 1, EPOCHS * PER_EPOCH])
 def test_a_training_that_was_stopped_and_resumed_has_the_same_bits(toy, tmp_path, uninterrupted, name, step):
-    checkpoint = tmp_path / "last.ckpt"
-    stopped(toy, name, checkpoint, step)
-    assert SafetensorsIO().load_checkpoint(checkpoint)["done"] == step
-    game, weights = train(toy, name, checkpoint)
+    stopped(toy, name, tmp_path, step)
+    assert load(tmp_path)["done"] == step
+    game, weights = train(toy, name, tmp_path)
     assert game.done == EPOCHS * PER_EPOCH
     assert_same_bits(weights, uninterrupted[name])
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_training_that_was_stopped_between_checkpoints_has_the_same_bits(toy, tmp_path, uninterrupted, name):
-    checkpoint = tmp_path / "last.ckpt"
-    stopped(toy, name, checkpoint, PER_EPOCH + 1, EVERY_EPOCH)
-    assert SafetensorsIO().load_checkpoint(checkpoint)["done"] == PER_EPOCH
-    assert_same_bits(train(toy, name, checkpoint)[1], uninterrupted[name])
+    stopped(toy, name, tmp_path, PER_EPOCH + 1, EVERY_EPOCH)
+    assert load(tmp_path)["done"] == PER_EPOCH
+    assert_same_bits(train(toy, name, tmp_path)[1], uninterrupted[name])
 
 
 def test_a_training_that_was_stopped_again_and_again_has_the_same_bits(toy, tmp_path, uninterrupted):
     for step in (1, PER_EPOCH, PER_EPOCH + 1):
-        stopped(toy, "vae", tmp_path / "last.ckpt", step)
-    assert_same_bits(train(toy, "vae", tmp_path / "last.ckpt")[1], uninterrupted["vae"])
+        stopped(toy, "vae", tmp_path, step)
+    assert_same_bits(train(toy, "vae", tmp_path)[1], uninterrupted["vae"])
 
 
 def test_the_curves_of_a_training_that_was_stopped_are_those_of_one_that_was_not(toy, tmp_path):
@@ -114,11 +123,11 @@ def test_the_curves_of_a_training_that_was_stopped_are_those_of_one_that_was_not
         "before the last epoch is scored": StopWithin(EPOCHS * PER_EPOCH),
     }
     for name, stop in stops.items():
-        checkpoint = tmp_path / f"{name}.ckpt"
+        checkpoints = tmp_path / f"checkpoints of {name}"
         if stop:
             with pytest.raises(Stopped):
-                train(toy, "vae", checkpoint, EVERY_STEP, [stop, Epochs()])
-        train(toy, "vae", checkpoint, callbacks=[Epochs()])[0].curves.write(tmp_path / name)
+                train(toy, "vae", checkpoints, EVERY_STEP, [stop, Epochs()])
+        train(toy, "vae", checkpoints, callbacks=[Epochs()])[0].curves.write(tmp_path / name)
         found[name] = {path.stem: list(csv.reader(path.open())) for path in (tmp_path / name).rglob("*.csv")}
     assert found["whole"]["done"] == [["epoch", "value"], ["1", "2"], ["2", "4"], ["3", "6"]]
     assert [name for name in stops if found[name] != found["whole"]] == []
@@ -127,7 +136,7 @@ def test_the_curves_of_a_training_that_was_stopped_are_those_of_one_that_was_not
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_training_leaves_the_global_generator_without_influence(toy, tmp_path, uninterrupted, name):
     torch.manual_seed(99)
-    assert_same_bits(train(toy, name, tmp_path / "last.ckpt")[1], uninterrupted[name])
+    assert_same_bits(train(toy, name, tmp_path)[1], uninterrupted[name])
 
 
 @pytest.mark.parametrize(("name", "player"), [("vae", "autoencoder"), ("gan", "critic"), ("gan", "generator")])
@@ -146,10 +155,9 @@ def test_a_loss_that_is_not_finite_stops_with_player_and_step_and_leaves_the_las
 
                 module.family.loss = loss
 
-    checkpoint = tmp_path / "last.ckpt"
     with pytest.raises(TrainingError, match=rf"the loss of {player} is nan at step {PER_EPOCH + 1}"):
-        train(toy, name, checkpoint, EVERY_STEP, [Poison()])
-    left = SafetensorsIO().load_checkpoint(checkpoint)
+        train(toy, name, tmp_path, EVERY_STEP, [Poison()])
+    left = load(tmp_path)
     assert left["done"] == PER_EPOCH + 1
     assert all(torch.isfinite(value).all() for value in left["state_dict"].values())
 
@@ -157,63 +165,188 @@ def test_a_loss_that_is_not_finite_stops_with_player_and_step_and_leaves_the_las
 def test_a_learning_rate_that_diverges_is_found_out_by_itself(toy, tmp_path):
     settings = TrainParams(epochs=20, batch_size=8, warmup_steps=0, cooldown=0.0, ema=0.0)
     with pytest.raises(TrainingError, match="the loss of autoencoder is"):
-        train(toy, "vae", tmp_path / "last.ckpt", settings=settings, learning_rate=1e30)
+        train(toy, "vae", tmp_path, settings=settings, learning_rate=1e30)
 
 
-def test_the_average_follows_the_weights_by_its_decay(toy, tmp_path):
-    seen = []
-
-    class Watch(pl.Callback):
-        def on_train_batch_end(self, trainer, module, *_):
-            seen.append([next(each.parameters()).detach().clone() for each in (module.family, module.average)])
-
-    train(toy, "vae", tmp_path / "last.ckpt", callbacks=[Watch()])
-    average = next(toy.family("vae").parameters()).detach()
-    for step, (weights, found) in enumerate(seen):
-        decay = min(0.9, (1 + step) / (10 + step))
-        average = decay * average + (1 - decay) * weights
-        torch.testing.assert_close(found, average)
+def test_a_damaged_newest_checkpoint_costs_some_steps_and_no_bit(toy, tmp_path, uninterrupted, capsys):
+    stopped(toy, "vae", tmp_path, PER_EPOCH + 1)
+    path = newest(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    set_aside(tmp_path)
+    assert steps(newest(tmp_path)) == PER_EPOCH
+    assert_same_bits(train(toy, "vae", tmp_path)[1], uninterrupted["vae"])
+    assert path.name in capsys.readouterr().err
 
 
-def test_without_an_average_the_last_weights_are_kept(toy, tmp_path):
-    game, weights = train(toy, "vae", tmp_path / "last.ckpt", settings=SETTINGS.model_copy(update={"ema": 0.0}))
-    assert_same_bits(weights, game.family.state_dict())
+def test_a_training_without_a_whole_checkpoint_does_not_begin_anew(toy, tmp_path):
+    stopped(toy, "vae", tmp_path, PER_EPOCH + 1)
+    for path in saved(tmp_path):
+        path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="none of its 2 checkpoints is whole"):
+            train(toy, "vae", tmp_path)
 
 
-def test_the_learning_rate_rises_stays_and_falls_to_zero(toy):
-    settings = TrainParams(epochs=10, batch_size=BATCH, warmup_steps=5, cooldown=0.25, ema=0.9)
-    game = Game(toy.family("vae"), settings, 4, 0, lambda figures: None)
-    rates = []
-    for step in range(40):
-        game.done = step
-        rates.append(game._schedule())
-    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[5:31] == [1.0] * 26
-    assert rates[31:] == pytest.approx([(40 - step) / 10 for step in range(31, 40)])
+def test_a_finished_training_that_is_run_again_has_the_same_bits_and_takes_no_step(toy, tmp_path, uninterrupted):
+    train(toy, "vae", tmp_path)
+    told = []
+    assert_same_bits(train(toy, "vae", tmp_path, log=told.extend)[1], uninterrupted["vae"])
+    assert told == []
 
 
-def test_figures_of_every_step_are_handed_over_once(toy, tmp_path):
+def test_every_step_has_a_checkpoint_where_they_are_due_at_once_and_every_epoch_where_they_never_are(toy, tmp_path):
+    found = {EVERY_STEP: [], EVERY_EPOCH: []}
+    for seconds, seen in found.items():
+        folder = tmp_path / str(seconds)
+        train(toy, "vae", folder, seconds, settled=lambda _, to=seen, folder=folder: to.append(steps(newest(folder))))
+    assert found[EVERY_STEP] == list(range(1, EPOCHS * PER_EPOCH + 1))
+    assert found[EVERY_EPOCH] == [PER_EPOCH * epoch for epoch in range(1, EPOCHS + 1)]
+
+
+def test_what_is_settled_is_the_step_of_the_older_of_two_checkpoints(toy, tmp_path):
     found = []
-    train(toy, "gan", tmp_path / "last.ckpt", log=found.extend)
-    steps = [step for name, _, step in found if name == "train/generator_loss"]
-    assert steps == list(range(EPOCHS * PER_EPOCH))
-    assert {"train/generator_loss", "train/critic_loss"} <= {name for name, _, _ in found}
+    train(toy, "vae", tmp_path, EVERY_STEP, settled=found.append)
+    assert found == [1, *range(1, EPOCHS * PER_EPOCH)]
 
 
-def test_every_player_moves_only_by_its_own_loss(toy, tmp_path):
-    asked = []
+@pytest.mark.parametrize("step", range(EPOCHS * PER_EPOCH + 1))
+def test_no_figure_of_a_training_that_was_killed_is_missing(toy, tmp_path, step):
+    told = []
+    stopped(toy, "vae", tmp_path, step, log=told.extend)
+    before = {(name, at) for name, _, at in told}
+    assert {at for _, at in before} >= set(range(load(tmp_path)["done"] if step else 0))
+    train(toy, "vae", tmp_path, EVERY_STEP, log=told.extend)
+    assert sorted(at for name, at in {(name, at) for name, _, at in told} if name == "train/loss") == list(
+        range(EPOCHS * PER_EPOCH)
+    )
+    values = {}
+    for name, value, at in told:
+        assert values.setdefault((name, at), value) == value, "told twice, and differently"
 
-    class Look(pl.Callback):
-        def on_train_start(self, trainer, module):
-            original = module.family.loss
 
-            def loss(player, *words):
-                free = {name.partition(".")[0] for name, w in module.family.named_parameters() if w.requires_grad}
-                asked.append((player, free))
-                return original(player, *words)
+class End(pl.Callback):
+    """Ends the training early in the way that it is told."""
 
-            module.family.loss = loss
+    def __init__(self, how):
+        self.how = how
 
-    game, _ = train(toy, "gan", tmp_path / "last.ckpt", callbacks=[Look()])
-    assert asked[:2] == [(player, {player}) for player in game.family.players]
-    assert all(weight.requires_grad for weight in game.family.parameters())
+    def on_train_batch_start(self, trainer, module, *_):
+        if module.done == PER_EPOCH + 1:
+            self.how(trainer)
+
+
+def test_a_training_that_ends_before_its_last_step_is_no_success(toy, tmp_path):
+    def stop(trainer):
+        trainer.should_stop = True
+
+    with pytest.raises(TrainingError, match=rf"training stopped at step \d of {EPOCHS * PER_EPOCH}; run it again"):
+        train(toy, "vae", tmp_path, callbacks=[End(stop)])
+
+
+def test_a_signal_during_training_is_answered_as_the_program_answers_it(toy, tmp_path, uninterrupted):
+    def exit_at_once(number, _):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, exit_at_once)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            train(toy, "vae", tmp_path, callbacks=[End(lambda _: os.kill(os.getpid(), signal.SIGTERM))])
+        assert signal.getsignal(signal.SIGTERM) is exit_at_once
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert_same_bits(train(toy, "vae", tmp_path)[1], uninterrupted["vae"])
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training_in_one_line(toy, tmp_path):
+    stopped(toy, "vae", tmp_path, 1)
+    (tmp_path / ".writing").symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match="the checkpoint of step 2 cannot be written") as caught:
+        train(toy, "vae", tmp_path, EVERY_STEP)
+    assert "\n" not in str(caught.value)
+    assert load(tmp_path)["done"] == 1
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has it")
+def test_a_machine_that_lacks_what_is_asked_for_is_one_line(toy, tmp_path):
+    game = Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
+    batches = Batches(toy.items(ITEMS), BATCH, 0, lambda: 0)
+    with pytest.raises(TrainingError, match="runtime asks for what this machine has not"):
+        fit(game, batches, RUNTIME.model_copy(update={"accelerator": "mps"}), tmp_path)
+
+
+SERVER = multiprocessing.get_context("forkserver")  # autograd's threads do not live through a fork
+SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
+UNEVEN = SETTINGS.model_copy(update={"batch_size": 23, "epochs": 2})
+"""The last batch of an epoch has one item, so that one of two processes has none."""
+
+
+def take_part(rank, port, items, about, spec, folder, said, to_the_end):
+    """Train as one of two processes, as torchrun would start them."""
+    os.environ |= {
+        "TORCHELASTIC_RUN_ID": "test",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "GROUP_RANK": "0",
+    }
+    torch.set_num_threads(1)
+    games, told = [], []
+    batches = Batches(items, UNEVEN.batch_size, 0, lambda: games[0].done)
+    torch.manual_seed(0)
+    games.append(Game(families.build(about.family, about.settings, spec), UNEVEN, len(batches), 0))
+    games[0].log_figures = told.extend
+    runtime = RUNTIME.model_copy(update={"devices": 2})
+    leave = [] if to_the_end or rank == 0 else [End(lambda _: os.kill(os.getpid(), signal.SIGKILL))]
+    try:
+        weights = fit(games[0], batches, runtime, folder, leave).state_dict()
+        found = told, {key: value.numpy() for key, value in weights.items()}
+    except TrainingError as error:
+        found = str(error)
+    if rank == 0:
+        said.send(found)
+
+
+def two(toy, name, folder, to_the_end=True):
+    """Train with two processes, and return what the first of them said."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ours, theirs = SERVER.Pipe(duplex=False)
+    words = toy.items(ITEMS), toy.about(name), toy.spec, folder, theirs, to_the_end
+    members = [SERVER.Process(target=take_part, args=(rank, port, *words), daemon=True) for rank in range(2)]
+    for member in members:
+        member.start()
+    theirs.close()
+    found = ours.recv()
+    for member in members:
+        member.join(60)
+    return found
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_two_processes_train_as_one_does(toy, tmp_path, name):
+    one = []
+    _, weights = train(toy, name, tmp_path / "one", settings=UNEVEN, log=one.extend)
+    told, shared = two(toy, name, tmp_path / "two")
+    assert [(each, step) for each, _, step in told] == [(each, step) for each, _, step in one]
+    assert [value for _, value, _ in told] == pytest.approx([value for _, value, _ in one], rel=1e-3, abs=1e-3)
+    for key, value in weights.items():
+        torch.testing.assert_close(torch.from_numpy(shared[key]), value, rtol=1e-2, atol=1e-3)
+
+
+def test_a_training_of_two_processes_goes_on_in_one(toy, tmp_path):
+    _, weights = train(toy, "vae", tmp_path / "one", settings=UNEVEN)
+    two(toy, "vae", tmp_path / "two", to_the_end=False)
+    assert 1 <= load(tmp_path / "two")["done"] < 4
+    _, resumed = train(toy, "vae", tmp_path / "two", settings=UNEVEN)
+    for key, value in weights.items():
+        torch.testing.assert_close(resumed[key], value, rtol=1e-2, atol=1e-3)
+
+
+def test_a_training_that_lost_one_of_its_processes_is_one_line(toy, tmp_path):
+    said = two(toy, "vae", tmp_path, to_the_end=False)
+    assert "another process of this training ended" in said
+    assert "\n" not in said

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec
-from pipeline.rng import torch_rng
+from pipeline.rng import Noise, torch_rng
 
 CHUNK = 256
 """Samples that are drawn together: sample i is a function of seed and i, however many are asked for."""
@@ -22,8 +22,8 @@ class Losses:
     """What a player's step returns.
 
     Attributes:
-        total: what the player minimises, a scalar with gradient.
-        terms: what a person wants to follow, scalars by name.
+        total: what the player minimises, a mean over the batch with gradient.
+        terms: what a person wants to follow, means over the batch by name.
     """
 
     total: Tensor
@@ -61,8 +61,11 @@ class Family(nn.Module, ABC):
         """Return how a player is optimised."""
 
     @abstractmethod
-    def loss(self, player: str, x: Tensor, rng: torch.Generator, progress: float) -> Losses:
-        """Return the loss of a player on a batch (n, *spec.shape) in [-1, 1]; progress is the share of steps done."""
+    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
+        """Return the loss of a player, the mean over a batch (n, *spec.shape) in [-1, 1].
+
+        All its randomness is `noise`; progress is the share of steps done.
+        """
 
     @abstractmethod
     def latents(self, n: int, rng: torch.Generator) -> Tensor:
@@ -83,11 +86,13 @@ class Family(nn.Module, ABC):
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
         """Do what follows the last step of training, given all of train in batches."""
 
-    def sample(self, n: int, seed: int) -> Tensor:
-        """Draw n samples (n, *spec.shape) in [-1, 1]; sample i is a function of seed and i."""
+    def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """Draw n samples (n, *spec.shape) in [-1, 1], from number `first`; sample i is a function of seed and i."""
         device = next(self.parameters()).device
-        chunks = [self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in range(-(-n // CHUNK))]
-        z = torch.cat(chunks)[:n].to(device)
+        begin = first // CHUNK
+        end = max(begin + 1, -(-(first + n) // CHUNK))
+        chunks = [self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in range(begin, end)]
+        z = torch.cat(chunks)[first - begin * CHUNK :][:n].to(device)
         with torch.no_grad():
             return torch.cat([self.decode(part) for part in torch.split(z, CHUNK)])
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pipeline.contents.base import DataSpec
 from pipeline.families.base import Family, Losses, OptimiserSettings
 from pipeline.networks import Critic, Decoder
+from pipeline.rng import Noise
 
 PATCH = 4
 CRITIC_PATCH = 2
@@ -61,12 +62,12 @@ class Gan(Family):
         """Return Adam's settings: no first moment, as is customary where the other player moves."""
         return OptimiserSettings(self.learning_rates[player], betas=(0.0, 0.99))
 
-    def loss(self, player: str, x: Tensor, rng: torch.Generator, progress: float) -> Losses:
+    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
         """Return the hinge losses (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17).
 
         The critic's is E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the generator's is -E[D(G(z))].
         """
-        z = self.latents(len(x), rng).to(x.device)
+        z = noise(len(x), self.latent_dim).to(x.device)
         if player == "generator":
             on_samples = self.critic(self.generator(z)).float().mean()
             return Losses(-on_samples, {"generator_loss": -on_samples})

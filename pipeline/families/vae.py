@@ -14,6 +14,7 @@ from pipeline.families.base import Family, Losses, OptimiserSettings
 from pipeline.likelihoods import LIKELIHOODS
 from pipeline.networks import Decoder, Encoder
 from pipeline.priors import GaussianMixture, StandardNormal
+from pipeline.rng import Noise
 
 PATCH = 4
 LOGVAR = (-12.0, 8.0)
@@ -68,10 +69,10 @@ class Vae(Family):
         """Return Adam's settings."""
         return OptimiserSettings(self.learning_rate)
 
-    def loss(self, player: str, x: Tensor, rng: torch.Generator, progress: float) -> Losses:
+    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
         """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10)."""
         mu, logvar = self.autoencoder.posterior(x)
-        log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, rng)), x).mean()
+        log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x).mean()
         kl = _kl(mu, logvar).mean()
         beta = self.beta * min(1.0, progress / self.warmup) if self.warmup else self.beta
         total = beta * kl - log_px_z
@@ -97,10 +98,10 @@ class Vae(Family):
         The ELBO is that under N(0, I), whatever samples are drawn from; it takes one draw of z an item.
         """
         likelihood, dims = self.autoencoder.likelihood, math.prod(self.spec.shape)
-        mus, rows = [], []
+        noise, mus, rows = Noise(rng), [], []
         for x in batches:
             mu, logvar = self.autoencoder.posterior(x)
-            log_px_z = likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, rng)), x)
+            log_px_z = likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x)
             mus.append(mu)
             rows.append(torch.stack([log_px_z, _kl(mu, logvar)], 1).double())
         log_px_z, kl = torch.cat(rows).mean(0).tolist()
@@ -112,13 +113,13 @@ class Vae(Family):
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
         """Fit the prior to the aggregate posterior: one draw of z an item of train."""
-        self.prior.fit(torch.cat([_draw(*self.autoencoder.posterior(x), rng) for x in batches]), rng)
+        noise = Noise(rng)
+        self.prior.fit(torch.cat([_draw(*self.autoencoder.posterior(x), noise) for x in batches]), rng)
 
 
-def _draw(mu: Tensor, logvar: Tensor, rng: torch.Generator) -> Tensor:
-    """Return mu + sigma * noise, the noise drawn on the generator's device."""
-    noise = torch.randn(mu.shape, generator=rng, device=rng.device).to(mu.device)
-    return mu + torch.exp(0.5 * logvar) * noise
+def _draw(mu: Tensor, logvar: Tensor, noise: Noise) -> Tensor:
+    """Return mu + sigma * noise."""
+    return mu + torch.exp(0.5 * logvar) * noise(*mu.shape).to(mu.device)
 
 
 def _kl(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import csv
 
-from pipeline import artefacts, models, project, tracking
+from pipeline import artefacts, evaluation, models, project, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
-from pipeline.errors import run
-from pipeline.evaluation import evaluate
 from pipeline.params import Params, flatten
+from pipeline.processes import follow, leads, run_stage
+from pipeline.work import Work
 
 
 def main() -> None:
     """Write reports/evaluate/, and log it to the run that train made."""
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
-    model = models.load(workspace / artefacts.MODEL)
-    found = evaluate(model, data, workspace / artefacts.FEATURES, params.evaluate, params.seed)
-    report = workspace / artefacts.REPORTS / "evaluate"
-    artefacts.write_json(report / "metrics.json", found.scores)
-    artefacts.write_json(report / "protocol.json", found.protocol)
-    for name, picture in found.pictures.items():
-        picture.save(report / f"{name}.png")
-    with (report / "classes.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["class", "samples", "test"])
-        rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
-    with tracking.resume(RunRecord.read(workspace)) as tracked:
+    model, features = models.load(workspace / artefacts.MODEL), workspace / artefacts.FEATURES
+    members = team.assemble(params.runtime)
+    if not leads():
+        follow(lambda: evaluation.draw(model, features, params.evaluate, params.seed, members))
+        return
+    record = RunRecord.read(workspace)
+    with tracking.resume(record, model.about) as tracked:
+        found = evaluation.evaluate(model, data, features, params.evaluate, params.seed, members)
+        report = workspace / artefacts.REPORTS / "evaluate"
+        artefacts.write_json(report / "metrics.json", found.scores)
+        artefacts.write_json(report / "protocol.json", found.protocol)
+        for name, picture in found.pictures.items():
+            picture.save(report / f"{name}.png")
+        with (report / "classes.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["class", "samples", "test"])
+            rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.protocol}))
         tracked.files(report, "evaluate")
+    # what train made is in DVC's cache by now, or evaluate would not run
+    Work(record.training).retire()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline import artefacts, models, project, registry, tracking
 from pipeline.artefacts import PreparedData, RunRecord
-from pipeline.errors import run
 from pipeline.params import Params
+from pipeline.processes import run_stage
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder = workspace / artefacts.MODEL
     about = models.load(folder).about
-    with tracking.resume(RunRecord.read(workspace)) as tracked:
+    with tracking.resume(RunRecord.read(workspace), about) as tracked:
         tags = {
             "family": about.family,
             "content": about.content,
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

@@ -7,13 +7,14 @@ from dataclasses import asdict
 import torch
 from tqdm import tqdm
 
-from pipeline import artefacts, families, models, project, tracking
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline import artefacts, checkpoints, families, models, processes, project, tracking
+from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
-from pipeline.errors import TrainingError, run
+from pipeline.errors import TrainingError
+from pipeline.game import Game
 from pipeline.params import Params
 from pipeline.rng import key, torch_rng
-from pipeline.training import Game, fit
+from pipeline.training import fit
 from pipeline.watching import Watch
 from pipeline.work import Work, fingerprint
 
@@ -39,23 +40,28 @@ def main() -> None:
         },
         data_digest=data.digest,
     )
-    work = Work(fingerprint(asdict(about)))
+    machine = {"precision": params.runtime.precision, "torch": torch.__version__}
+    work = Work(fingerprint(asdict(about) | machine))
+    batches = Batches(array, settings.batch_size, seed, lambda: game.done)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "weights"))
         family = families.build(about.family, about.settings, data.spec)
-    with tracking.start(about, data, params.runtime, work.run_id) as tracked:
-        work.run_id = tracked.id
-        batches = Batches(array, settings.batch_size, seed, lambda: game.done)
-        game = Game(family, settings, len(batches), seed, tracked.figures)
-        trained = fit(game, batches, params.runtime, work.checkpoint, [Watch(tracked, data, seed)])
+    game = Game(family, settings, len(batches), seed)
+    if not processes.leads():
+        processes.follow(lambda: fit(game, batches, params.runtime, work.checkpoints))
+        return
+    with work.alone(), tracking.start(about, data, params.runtime, work) as tracked:
+        checkpoints.set_aside(work.checkpoints)
+        game.log_figures = tracked.figures
+        trained = fit(game, batches, params.runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
         with tqdm(total=1, desc="finish"):
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
         with artefacts.replacing(workspace / artefacts.MODEL) as folder:
             models.save(folder, trained, about)
-        game.curves.write(workspace / artefacts.REPORTS / "train" / "curves")
-        RunRecord(tracked.id, tracked.experiment).write(workspace)
-    work.clear()
+        with artefacts.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
+            game.curves.write(folder)
+        tracked.record.write(workspace)
 
 
 if __name__ == "__main__":
-    run(main)
+    processes.run_stage(main)

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pipeline.families.vae import _draw, _kl
-from pipeline.rng import torch_rng
+from pipeline.rng import Noise, torch_rng
 
 GOLDEN = [1981.62, 1927.94, 1892.77, 1865.9, 1818.94]
 
@@ -14,7 +14,7 @@ def trained(vae, x, steps, progress=0.5):
     """Take some steps, and return the loss of each."""
     optimiser, losses = torch.optim.Adam(vae.autoencoder.parameters(), 3e-3, (0.9, 0.99)), []
     for step in range(steps):
-        loss = vae.loss("autoencoder", x, torch_rng(0, "noise", step), progress)
+        loss = vae.loss("autoencoder", x, Noise(torch_rng(0, "noise", step)), progress)
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()
@@ -34,13 +34,13 @@ def test_the_divergence_is_that_of_torch_summed_over_latents():
 
 def test_latents_are_drawn_from_the_posterior():
     mu, logvar = torch.full((100_000, 1), 2.0), torch.full((100_000, 1), math.log(0.25))
-    z = _draw(mu, logvar, torch_rng(0, "draw"))
+    z = _draw(mu, logvar, Noise(torch_rng(0, "draw")))
     assert z.mean().item() == pytest.approx(2, abs=0.01)
     assert z.std().item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_loss_at_beta_one_is_minus_the_elbo_in_nats_an_item(toy):
-    losses = toy.family("vae").loss("autoencoder", toy.x(8), torch_rng(0, "noise"), 0.5)
+    losses = toy.family("vae").loss("autoencoder", toy.x(8), Noise(torch_rng(0, "noise")), 0.5)
     assert losses.total.item() == pytest.approx(-losses.terms["elbo"].item(), rel=1e-6)
     assert losses.terms["elbo"].item() == pytest.approx((losses.terms["log_px_z"] - losses.terms["kl"]).item())
 
@@ -50,7 +50,7 @@ def test_the_loss_at_beta_one_is_minus_the_elbo_in_nats_an_item(toy):
 )
 def test_warm_up_raises_beta_to_its_value_and_leaves_the_elbo_alone(toy, progress, weight):
     vae, x = toy.family("vae", beta=4.0, warmup=0.4), toy.x(8)
-    losses = vae.loss("autoencoder", x, torch_rng(0, "noise"), progress)
+    losses = vae.loss("autoencoder", x, Noise(torch_rng(0, "noise")), progress)
     terms = {name: value.item() for name, value in losses.terms.items()}
     assert losses.total.item() == pytest.approx(weight * terms["kl"] - terms["log_px_z"], rel=1e-5)
     assert terms["elbo"] == pytest.approx(terms["log_px_z"] - terms["kl"], rel=1e-5)

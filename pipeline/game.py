@@ -1,0 +1,158 @@
+"""The one LightningModule: it plays any family's game, in one process or in many."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pipeline.batches import Share
+from pipeline.errors import TrainingError
+from pipeline.families.base import Family, Losses
+from pipeline.figures import Curves, Figures
+from pipeline.params import TrainParams
+from pipeline.rng import Noise, torch_rng
+
+FLUSH = 50
+"""Steps between two hand-overs of figures."""
+
+
+class Game(pl.LightningModule):
+    """Plays a family's game: at each step every player in turn takes a step of Adam on its own loss.
+
+    `average` is the moving average of the family's weights, with a decay of min(ema, (1 + s) / (10 + s)) at step s.
+    """
+
+    log_figures: Callable[[Figures], None] | None = None
+    """Who is told the figures of each step, in the process that logs."""
+
+    def __init__(self, family: Family, settings: TrainParams, steps_per_epoch: int, seed: int) -> None:
+        """Set the family, and how long an epoch is."""
+        super().__init__()
+        self.automatic_optimization = False
+        self.family, self.average = family, copy.deepcopy(family).requires_grad_(False)
+        self.settings, self.seed = settings, seed
+        self.steps = settings.epochs * steps_per_epoch
+        self.curves = Curves(steps_per_epoch)
+        self.done = 0
+        self.pending: list[tuple[str, Tensor, int]] = []
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return one fused Adam a player."""
+        found: list[torch.optim.Optimizer] = []
+        for player in self.family.players:
+            chosen = self.family.optimiser(player)
+            weights = self.family.get_submodule(player).parameters()
+            found.append(torch.optim.Adam(weights, chosen.learning_rate, chosen.betas, fused=True))
+        return found
+
+    def on_fit_start(self) -> None:
+        """Lay weights out as convolutions on a GPU want them; on a CPU that costs more than it gains."""
+        if self.device.type == "cuda":
+            self.family.to(memory_format=torch.channels_last)
+
+    def training_step(self, share: Share, index: int) -> None:
+        """Let every player take a step on this process's share of the batch, then move the average."""
+        x = self.family.spec.scale(share.items)
+        optimisers: Any = self.optimizers(use_pl_optimizer=True)
+        for place, player in enumerate(self.family.players):
+            optimiser = optimisers[place] if len(self.family.players) > 1 else optimisers
+            for group in optimiser.param_groups:
+                group["lr"] = self.family.optimiser(player).learning_rate * self._schedule()
+            noise = Noise(torch_rng(self.seed, "noise", self.done, place), share.first, share.whole)
+            with _alone(self.family, player):
+                losses = self.family.loss(player, x, noise, self.done / self.steps)
+                self._note(player, losses, share.own / share.whole)
+                optimiser.zero_grad()
+                # processes average their gradients, whatever the sizes of their shares
+                self.manual_backward(losses.total * (share.own * self.trainer.world_size / share.whole))
+                optimiser.step()
+        self._move_average()
+        self.done += 1
+        if self.done % FLUSH == 0:
+            self.flush()
+
+    def _note(self, player: str, losses: Losses, weight: float) -> None:
+        """Keep the figures of the whole batch, of which this process has a share of that weight.
+
+        Raises:
+            TrainingError: the loss is not finite, as all processes see it.
+        """
+        whole = weight * torch.stack([losses.total, *losses.terms.values()]).detach()
+        if self.trainer.world_size > 1:
+            dist.all_reduce(whole)
+        if not torch.isfinite(whole[0]):
+            raise TrainingError(
+                f"the loss of {player} is {whole[0].item()} at step {self.done}; "
+                "the last good checkpoint is kept; lower its learning rate, or look at the data"
+            )
+        figures = zip(losses.terms, whole[1:], strict=True)
+        self.pending += [(f"train/{name}", value, self.done) for name, value in figures]
+
+    def flush(self) -> None:
+        """Hand over the figures of the steps since the last time."""
+        figures = [(name, float(value), step) for name, value, step in self.pending]
+        self.pending.clear()
+        if figures:
+            last = figures[-1][2]
+            shown = {name.removeprefix("train/"): value for name, value, step in figures if step == last}
+            self.log_dict(shown, prog_bar=True, logger=False)
+            self.tell(figures)
+
+    def tell(self, figures: Figures) -> None:
+        """Hand figures to whoever logs them, and to the curves."""
+        self.curves.add(figures)
+        if self.log_figures:
+            self.log_figures(figures)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the count of steps, from which the order of the data and the noise follow, and the curves so far."""
+        checkpoint["done"], checkpoint["curves"] = self.done, self.curves.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the count of steps."""
+        self.done = checkpoint["done"]
+        self.curves.load(checkpoint["curves"])
+
+    def check(self) -> None:
+        """Refuse weights that are not finite, before they are kept.
+
+        Raises:
+            TrainingError: a loss was finite, and yet its gradient was not.
+        """
+        if not all(weights.isfinite().all() for weights in self.average.parameters()):
+            raise TrainingError(
+                f"weights are not finite at step {self.done}; the last good checkpoint is kept; lower the learning rate"
+            )
+
+    def _schedule(self) -> float:
+        """Return the share of the peak learning rate: a linear rise, a plateau, a linear fall to 0."""
+        rise = (self.done + 1) / max(1, self.settings.warmup_steps)
+        left = (self.steps - self.done) / self.steps
+        return min(1.0, rise, left / self.settings.cooldown if self.settings.cooldown else 1.0)
+
+    @torch.no_grad()
+    def _move_average(self) -> None:
+        decay = min(self.settings.ema, (1 + self.done) / (10 + self.done))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.family.parameters()), 1 - decay)
+        for ours, theirs in zip(self.average.buffers(), self.family.buffers(), strict=True):
+            ours.copy_(theirs)
+
+
+@contextmanager
+def _alone(family: Family, player: str) -> Iterator[None]:
+    """Let the weights of one player alone take gradients, so that none are computed for the others."""
+    others = [family.get_submodule(name) for name in family.players if name != player]
+    for module in others:
+        module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module in others:
+            module.requires_grad_(True)

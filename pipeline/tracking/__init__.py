@@ -1,0 +1,19 @@
+"""Runs and figures in MLflow: with registry.py, the only place that talks to its tracking store."""
+
+from pipeline.tracking.abandoned import abandoned, mark_killed
+from pipeline.tracking.context import git
+from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
+from pipeline.tracking.store import connect, reaching
+
+__all__ = [
+    "Run",
+    "Training",
+    "abandoned",
+    "connect",
+    "deliver_leftovers",
+    "git",
+    "mark_killed",
+    "reaching",
+    "resume",
+    "start",
+]

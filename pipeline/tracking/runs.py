@@ -1,0 +1,189 @@
+"""One run a pipeline's execution: train begins it, evaluate and register go on in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.errors import UserError
+from pipeline.figures import Figures
+from pipeline.params import RuntimeParams, flatten
+from pipeline.processes import Process
+from pipeline.spool import Spool
+from pipeline.tracking import store
+from pipeline.tracking.context import context, machine
+from pipeline.tracking.courier import Courier
+from pipeline.tracking.store import AWAY, connect, reaching, said
+from pipeline.work import Work
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TICKET, RESTORED, HEARTBEAT = "ticket", "restored_from", "process.heartbeat"
+BEAT = 20.0
+"""Seconds between two heartbeats of a run."""
+
+
+class Run:
+    """A run that is written to directly: what cannot be written is an error."""
+
+    def __init__(self, client: MlflowClient, record: RunRecord) -> None:
+        """Set which run."""
+        self.client, self.id, self.experiment = client, record.run_id, record.experiment
+
+    def scores(self, scores: Mapping[str, float]) -> None:
+        """Log figures that have no steps."""
+        now = int(time.time() * 1000)
+        with reaching():
+            self.client.log_batch(self.id, [Metric(name, float(value), now, 0) for name, value in scores.items()])
+
+    def tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags, over what they were."""
+        with reaching():
+            self.client.log_batch(self.id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+
+    def files(self, folder: Path, to: str) -> None:
+        """Log the files of a folder as artifacts."""
+        with reaching():
+            self.client.log_artifacts(self.id, str(folder), to)
+
+
+class Training:
+    """A run that a training's figures reach through a spool, so that a store that is away does not stop it."""
+
+    def __init__(self, record: RunRecord, spool: Spool) -> None:
+        """Set which run, and the spool."""
+        self.record, self.spool = record, spool
+
+    def figures(self, figures: Figures) -> None:
+        """Log name, value and step of many figures, each of them once."""
+        self.spool.add(figures)
+
+    def image(self, image: Image, key: str, step: int) -> None:
+        """Log an image that the UI shows with a slider over steps."""
+        data = io.BytesIO()
+        image.save(data, "PNG")
+        self.spool.add_picture(key, step, data.getvalue())
+
+    def settled(self, step: int) -> None:
+        """Take note that no figure of the steps before this one can come again."""
+        self.spool.forget(step)
+
+
+@contextmanager
+def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: Work) -> Iterator[Training]:
+    """Begin the run of a pipeline's execution, or go on in the one that a killed training left."""
+    client = connect()
+    with reaching():
+        deliver_leftovers(client)
+        record = work.record
+        if record is None or not store.exists(client, record.run_id):
+            experiment = str(data.about["source"])
+            run_id = _begin(client, experiment, about.family, TICKET, work.ticket())
+            _describe(client, run_id, about)
+            source = json.dumps({"uri": data.about["homepage"] or experiment})
+            dataset = Dataset(experiment, data.digest[:32], "local", source)
+            with store.one_at_a_time():
+                client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+            record = work.record = RunRecord(run_id, experiment, work.name)
+        work.spool.status = None
+        tags = context() | flatten({"runtime": runtime.model_dump()}) | machine()
+        Run(client, record).tags(tags)
+    courier = Courier(client, record.run_id, work.spool)
+    with _at_work(client, record.run_id, courier.close):
+        courier.start()
+        yield Training(record, work.spool)
+
+
+@contextmanager
+def resume(record: RunRecord, about: SavedModel) -> Iterator[Run]:
+    """Go on in the run that train made; where this store does not hold it, in a replacement tagged `restored_from`."""
+    client = connect()
+    with reaching():
+        deliver_leftovers(client)
+        run_id = record.run_id
+        if not store.exists(client, run_id):
+            run_id = _begin(client, record.experiment, "restored", RESTORED, run_id)
+            _describe(client, run_id, about)
+    with _at_work(client, run_id, lambda status: _terminate(client, run_id, status)):
+        yield Run(client, RunRecord(run_id, record.experiment, record.training))
+
+
+def deliver_leftovers(client: MlflowClient) -> None:
+    """Deliver what waits of trainings that nobody is at."""
+    for work in Work.all():
+        if work.trainer:
+            continue  # which delivers them
+        try:
+            record = work.record
+            if record and (work.spool.count() or work.spool.status):
+                with work.alone():
+                    Courier(client, record.run_id, work.spool).deliver()
+        except (*AWAY, UserError) as error:
+            sys.stderr.write(f"warning: {work.folder}: its figures cannot be delivered ({said(error)})\n")
+
+
+def _begin(client: MlflowClient, experiment: str, name: str, tag: str, value: str) -> str:
+    """Return the run that has a tag, made if there is none: so one that a kill cut off from its record is found."""
+    place = store.experiment(client, experiment)
+    found = client.search_runs([place], f"tags.{tag} = '{value}'", max_results=1)
+    run = found[0] if found else client.create_run(place, tags={tag: value}, run_name=name)
+    return str(run.info.run_id)
+
+
+def _describe(client: MlflowClient, run_id: str, about: SavedModel) -> None:
+    params = [Param(name, str(value)) for name, value in flatten(dict(about.params)).items()]
+    client.log_batch(run_id, params=params)
+
+
+@contextmanager
+def _at_work(client: MlflowClient, run_id: str, end: Callable[[str], None]) -> Iterator[None]:
+    """Keep a run's status true, RUNNING within, then FINISHED, FAILED or KILLED; and tell who is at it, and since when.
+
+    A heartbeat says that this process lives, to those on other machines.
+    """
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.is_set():
+            with suppress(*AWAY):
+                client.set_tag(run_id, HEARTBEAT, int(time.time()))
+            over.wait(BEAT)
+
+    with reaching():
+        tags = [RunTag(f"process.{name}", str(value)) for name, value in asdict(Process.this()).items()]
+        client.log_batch(run_id, tags=tags)
+        client.update_run(run_id, status="RUNNING")
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        over.set()
+        end(status)
+
+
+def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
+    try:
+        client.set_terminated(run_id, status)
+    except AWAY as error:
+        sys.stderr.write(
+            f"warning: the tracking store is away ({said(error)}); the run {run_id} says RUNNING until this stage runs "
+            "again, or `pipeline doctor --mark-killed`\n"
+        )

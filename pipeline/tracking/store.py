@@ -1,0 +1,120 @@
+"""The tracking store: which one it is, how it is reached, and what is said when it is away."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+# A store that is away is to be known within seconds; and MLflow's own second try at a call that was slow to be answered
+# can make a second run, or a second version. What a user has set stands
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline import project
+from pipeline.errors import TrackingError
+
+STORE = os.environ.get("MLFLOW_TRACKING_URI")
+"""The store that the user named; read before MLflow sets the variable itself."""
+AWAY = (MlflowException, SQLAlchemyError, OSError)
+"""What MLflow raises where its store cannot be reached, or does not answer as it should."""
+LOCKED = 10.0
+"""Seconds that a database may be locked at the start."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Has the UI open an experiment as one of model training."""
+
+
+def connect() -> MlflowClient:
+    """Return a client of the store that MLFLOW_TRACKING_URI names, else of mlflow.db in the main repository.
+
+    The first use of a fresh database migrates it, which only one process may do at a time.
+
+    Raises:
+        TrackingError: it cannot be reached.
+    """
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
+    uri = STORE or f"sqlite:///{project.main_root() / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    with reaching(), one_at_a_time():
+        client = MlflowClient(uri, uri)
+        client.search_experiments(max_results=1)
+        _write(uri)
+    return client
+
+
+def _write(uri: str) -> None:
+    """Find out whether a database on SQLite is locked, which MLflow would wait for at each call."""
+    url = make_url(uri)
+    if url.get_backend_name() == "sqlite":
+        try:
+            with closing(sqlite3.connect(str(url.database), timeout=LOCKED, isolation_level=None)) as base:
+                base.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what MLflow raises into one line.
+
+    Raises:
+        TrackingError: the store cannot be reached, or refuses what it was told.
+    """
+    try:
+        yield
+    except AWAY as error:
+        raise TrackingError(
+            f"the tracking store {mlflow.get_tracking_uri()} does not take what it is told ({said(error)}); start it, "
+            "or let MLFLOW_TRACKING_URI name another; what was made so far is kept: run it again to go on"
+        ) from error
+
+
+def said(error: BaseException) -> str:
+    """Return the first line of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def exists(client: MlflowClient, run_id: str) -> bool:
+    """Say whether a store holds a run, and it was not deleted."""
+    try:
+        return str(client.get_run(run_id).info.lifecycle_stage) == "active"
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+
+
+def experiment(client: MlflowClient, name: str) -> str:
+    """Return the id of an experiment, made under a lock where it is new, its artifacts beside mlflow.db by default."""
+    with one_at_a_time():
+        found = client.get_experiment_by_name(name)
+        if found and found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {name} was deleted from the tracking store; "
+                f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
+            )
+        if found:
+            return str(found.experiment_id)
+        beside = None if STORE else (project.main_root() / "mlartifacts" / name).as_uri()
+        return str(client.create_experiment(name, beside, tags=KIND))
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one process at a time do what MLflow does in two steps: look whether something is there, and make it."""
+    path = project.main_root() / ".pipeline" / "store.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,103 @@
+"""One of several processes of a training that ends before its time."""
+
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+from workspace import LONG, TRAIN, attempt, begin, checkpoints, digests, do, edit, errors, own_copy, runs, wait_for
+
+TWO = LONG | {"runtime.devices": 2, "train.epochs": 20}
+# As `python -m pipeline.stages.train` does, but for a mistake in the third step
+WRONG = """
+import os
+from dataclasses import replace
+from pipeline.families.vae import Vae
+from pipeline.processes import run_stage
+from pipeline.stages.train import main
+
+loss, steps = Vae.loss, []
+
+def wrong(*words):
+    losses = loss(*words)
+    steps.append(0)
+    if len(steps) == 3:
+        {}
+    return losses
+
+Vae.loss = wrong
+if __name__ == "__main__":
+    run_stage(main)
+"""
+RAISES = 'if os.environ.get("LOCAL_RANK") == "1": raise ZeroDivisionError("a mistake of the second process")'
+INFINITE = 'losses = replace(losses, total=losses.total * float("inf"))'
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(vae, store, tmp_path_factory):
+    """A workspace in which two processes trained that nobody stopped."""
+    made = own_copy(vae, store, tmp_path_factory.mktemp("uninterrupted by two"))
+    edit(made, TWO)
+    do(made, *TRAIN)
+    return made
+
+
+def assert_led_to_an_end(process, said, folder):
+    """Look at how the process ended that leads, and its run."""
+    assert process.returncode not in (0, None)
+    assert len(errors(said)) == 1, said
+    assert "another process of this training ended" in errors(said)[0]
+    (run,) = runs(folder)
+    assert run.info.status == "FAILED"
+    return run.info.run_id
+
+
+@pytest.mark.slow
+def test_killed_process_ends_the_training_which_goes_on_to_the_same_bytes(copy, uninterrupted):
+    edit(copy, TWO)
+    leader = begin(copy, *TRAIN)
+    try:
+        wait_for(lambda: checkpoints(copy), 120, leader)
+        (other,) = [each for each in psutil.Process(leader.pid).children() if "pipeline.stages.train" in each.cmdline()]
+        killed = time.monotonic()
+        other.kill()
+        said = leader.communicate(timeout=60)[1]
+        assert time.monotonic() - killed < 60
+    finally:
+        leader.kill()
+        leader.wait()
+    run = assert_led_to_an_end(leader, said, copy)
+    do(copy, *TRAIN)
+    (ended,) = runs(copy)
+    assert (ended.info.run_id, ended.info.status) == (run, "FINISHED")
+    assert digests(copy, "model", "reports/train/curves") == digests(uninterrupted, "model", "reports/train/curves")
+
+
+@pytest.mark.slow
+def test_mistake_of_one_process_is_shown_and_ends_the_training(copy):
+    edit(copy, TWO)
+    (copy / "wrong.py").write_text(WRONG.format(RAISES))
+    leader = begin(copy, sys.executable, "wrong.py", PYTHONPATH=str(copy))
+    try:
+        said = leader.communicate(timeout=120)[1]
+    finally:
+        if leader.poll() is None:
+            os.killpg(leader.pid, signal.SIGKILL)
+            leader.wait()
+    assert "ZeroDivisionError: a mistake of the second process" in said
+    assert_led_to_an_end(leader, said, copy)
+
+
+@pytest.mark.slow
+def test_loss_that_is_not_finite_is_one_line_of_all_processes(copy):
+    edit(copy, TWO)
+    (copy / "wrong.py").write_text(WRONG.format(INFINITE))
+    done = attempt(copy, sys.executable, "wrong.py", PYTHONPATH=str(copy))
+    (said,) = errors(done.stderr)
+    assert "the loss of autoencoder is inf at step 2" in said
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    (run,) = runs(copy)
+    assert run.info.status == "FAILED"

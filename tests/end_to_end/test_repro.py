@@ -1,0 +1,115 @@
+"""The first `dvc repro`: what it leaves, in the workspace and in MLflow."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from workspace import NAME, STEPS, client, do, history, ran, read, run_id
+
+OUTS = [
+    "data/prepared/dataset.json",
+    "features/extractor.safetensors",
+    "features/reference.safetensors",
+    "model/model.json",
+    "model/weights.safetensors",
+    "reports/validate/schema.json",
+    "reports/prepare/rejected.csv",
+    "reports/prepare/examples.png",
+    "reports/prepare/metrics.json",
+    "reports/features/metrics.json",
+    "reports/train/run.json",
+    "reports/train/curves/val/elbo.csv",
+    "reports/evaluate/metrics.json",
+    "reports/evaluate/protocol.json",
+    "reports/evaluate/samples.png",
+    "reports/evaluate/reconstructions.png",
+    "reports/evaluate/interpolation.png",
+    "reports/evaluate/classes.csv",
+    "reports/register/version.json",
+]
+
+
+def test_repro_leaves_every_out(vae):
+    assert [name for name in OUTS if not (vae / name).is_file()] == []
+    assert do(vae, "git", "status", "--porcelain") == ""
+    assert [path.name for path in vae.glob("mlruns")] == []
+    assert list((vae / ".pipeline/work").iterdir()) == []
+
+
+def test_second_repro_runs_nothing(vae):
+    assert ran(do(vae, "dvc", "repro")) == []
+
+
+def test_scores_are_flat_figures(vae):
+    scores = read(vae / "reports/evaluate/metrics.json")
+    assert all(isinstance(value, int | float) for value in scores.values())
+    assert {"fid_in_domain", "fid_in_domain_floor", "reconstruction_loss", "elbo", "bits_per_dim"} <= scores.keys()
+    assert scores["fid_in_domain_n"] == 200
+    assert scores["reconstruction_loss_n"] == 50
+    assert 0 < scores["fid_in_domain_floor"] < scores["fid_in_domain"]
+
+
+def test_run_holds_params_data_tags_and_scores(vae):
+    store = client(vae)
+    run = store.get_run(run_id(vae))
+    assert run.info.status == "FINISHED"
+    assert run.data.params["vae.latent_dim"] == "8"
+    assert run.data.params["prepare.split.train"] == "0.7"
+    assert {"seed", "family", "content", "image.size", "train.epochs"} <= run.data.params.keys()
+    assert not [name for name in run.data.params if name.startswith(("gan.", "runtime."))]
+    tags = run.data.tags
+    assert tags["git.commit"] == do(vae, "git", "rev-parse", "HEAD~1").strip()
+    assert (tags["git.branch"], tags["git.dirty"], tags["dvc.stage"]) == ("main", "false", "train")
+    runtime = yaml.safe_load((vae / "params.yaml").read_text())["runtime"]
+    assert {name for name in tags if name.startswith("runtime.")} == {f"runtime.{name}" for name in runtime}
+    (given,) = run.inputs.dataset_inputs
+    assert given.dataset.name == NAME
+    assert read(vae / "data/prepared/dataset.json")["digest"].startswith(given.dataset.digest)
+    assert len(given.dataset.digest) >= 32
+    for name, value in read(vae / "reports/evaluate/metrics.json").items():
+        assert run.data.metrics[name] == pytest.approx(value)
+    assert [step for step, _ in history(vae, run.info.run_id, "train/loss")] == list(range(STEPS))
+    assert [step for step, _ in history(vae, run.info.run_id, "val/elbo")] == [STEPS - 1]
+
+
+def test_run_holds_an_image_a_step(vae):
+    store, run = client(vae), run_id(vae)
+    logged = [Path(each.path).name for each in store.list_artifacts(run, "images")]
+    for kind in ("samples", "reconstructions"):
+        assert [name for name in logged if re.match(rf"{kind}\+step\+1\+.*\.png$", name)], logged
+    assert (vae / "mlartifacts" / NAME / run / "artifacts/evaluate/samples.png").is_file()
+
+
+def test_version_is_the_challenger_and_traceable(vae, challenger):
+    left = read(vae / "reports/register/version.json")
+    assert (left["name"], left["run_id"]) == (NAME, run_id(vae))
+    assert int(challenger.version) == left["version"]
+    assert challenger.tags["model_digest"] == left["model_digest"]
+    assert challenger.tags["run_id"] == run_id(vae)
+
+
+def test_metrics_and_plots_can_be_shown(vae):
+    shown = json.loads(do(vae, "dvc", "metrics", "show", "--json"))
+    assert "fid_in_domain" in json.dumps(shown)
+    do(vae, "dvc", "plots", "show", "--out", "reports/plots")
+    page = (vae / "reports/plots/index.html").read_text()
+    shutil.rmtree(vae / "reports/plots")
+    for name in (
+        "samples.png",
+        "reconstructions.png",
+        "interpolation.png",
+        "examples.png",
+        "curves",
+        "classes of samples",
+        "classes of test",
+    ):
+        assert name in page
+
+
+def test_summary_says_what_was_made(vae):
+    said = do(vae, "pipeline", "summary")
+    assert run_id(vae) in said
+    assert "fid_in_domain" in said

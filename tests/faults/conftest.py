@@ -1,0 +1,122 @@
+import gzip
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from server import Server, free_port
+from trainer import Tracked, Trainer, edit, model
+
+ROOT = Path(__file__).parents[2]
+ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+EPOCHS, PER_EPOCH, ITEMS = 4, 7, 300
+STEPS = EPOCHS * PER_EPOCH
+TINY = {
+    "prepare": {"source": "small"},
+    "image": {"size": 16},
+    "vae": {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2},
+    "gan": {"latent_dim": 4, "width": 8, "blocks": 0},
+    "train": {"epochs": EPOCHS, "batch_size": 30, "warmup_steps": 2},
+    "runtime": {"accelerator": "cpu", "checkpoint_seconds": 0.05},
+}
+
+
+def source(folder):
+    """Write the first images of the embedded set."""
+    folder.mkdir(parents=True)
+    for kind, size, head in (("images-idx3", 28 * 28, 16), ("labels-idx1", 1, 8)):
+        name = f"t10k-{kind}-ubyte.gz"
+        data = gzip.decompress((ROOT / "data/raw/fashion-mnist-10k" / name).read_bytes())
+        cut = data[:4] + struct.pack(">I", ITEMS) + data[8:head] + data[head : head + ITEMS * size]
+        (folder / name).write_bytes(gzip.compress(cut))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """A workspace with prepared data and a tracking store, in which nothing was trained."""
+    folder = tmp_path_factory.mktemp("faults") / "template"
+    source(folder / "data/raw/small")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    edit(folder, **TINY)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    for code in ("from pipeline.stages.prepare import main", "from pipeline.tracking import connect as main"):
+        subprocess.run([sys.executable, "-c", f"{code}\nmain()"], cwd=folder, env=ENV, check=True)
+    return folder
+
+
+@pytest.fixture
+def fresh(template, tmp_path):
+    """Return a workspace of one's own for a family."""
+
+    def make(family, **sections):
+        folder = tmp_path / f"{family} {len(list(tmp_path.iterdir()))}"
+        shutil.copytree(template, folder)
+        edit(folder, family=family, **sections)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(template, tmp_path_factory):
+    """What a training of each family makes that nothing befell, and the seconds that it takes."""
+    found = {}
+    for family in ("vae", "gan"):
+        folder = tmp_path_factory.mktemp("uninterrupted") / family
+        shutil.copytree(template, folder)
+        edit(folder, family=family)
+        begun = time.monotonic()
+        trainer = Trainer(folder)
+        assert trainer.ends() == 0, trainer.said()
+        found[family] = {"model": model(folder), "seconds": time.monotonic() - begun}
+    return found
+
+
+NAMES = {"vae": ["train/loss", "train/kl"], "gan": ["train/critic_loss", "train/generator_loss"]}
+
+
+@pytest.fixture
+def steps_logged_once():
+    """Check that a store's one run is finished, and has each point of each step once, in order."""
+
+    def check(base, family):
+        ((run, status),) = base.runs()
+        assert status == "FINISHED"
+        for name in NAMES[family]:
+            assert base.steps(run, name) == list(range(STEPS)), name
+        if family == "vae":
+            assert base.steps(run, "val/elbo") == [PER_EPOCH * (epoch + 1) - 1 for epoch in range(EPOCHS)]
+
+    return check
+
+
+@pytest.fixture
+def is_whole(uninterrupted, steps_logged_once):
+    """Check that a workspace holds what an uninterrupted training leaves: same bytes, one run, each point once."""
+
+    def check(folder, family):
+        assert model(folder) == uninterrupted[family]["model"]
+        steps_logged_once(Tracked(folder / "mlflow.db"), family)
+        images = folder.glob("mlartifacts/*/*/artifacts/images/samples*.png")
+        pictures = sorted(path.name.partition("+timestamp")[0] for path in images)
+        assert pictures == [f"samples+step+{epoch + 1}" for epoch in range(EPOCHS)]
+
+    return check
+
+
+@pytest.fixture
+def closed_port():
+    return free_port()
+
+
+@pytest.fixture
+def server(template, tmp_path):
+    shutil.copyfile(template / "mlflow.db", tmp_path / "mlflow.db")
+    one = Server(tmp_path, ENV)
+    yield one
+    one.close()

@@ -1,0 +1,102 @@
+"""Signals to a trainer, to `dvc`, and to both; and a second trainer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from trainer import Tracked, Trainer, saved
+
+ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_signal_ends_a_trainer_without_success_and_its_run_says_killed(fresh, is_whole, number):
+    folder = fresh("vae")
+    trainer = Trainer(folder)
+    trainer.until_step(3)
+    trainer.signal(number)
+    assert trainer.ends() not in (0, None)
+    assert [status for _, status in Tracked(folder / "mlflow.db").runs()] == ["KILLED"]
+    assert not (folder / "model").exists()
+    assert Trainer(folder).ends() == 0
+    is_whole(folder, "vae")
+
+
+def test_second_trainer_of_the_same_training_is_refused_with_the_number_of_the_first(fresh, is_whole):
+    folder = fresh("vae")
+    first = Trainer(folder)
+    first.until_step(1)
+    first.signal(signal.SIGSTOP)
+    second = Trainer(folder)
+    assert second.ends() == 2
+    first.signal(signal.SIGCONT)
+    (said,) = [line for line in second.said().splitlines() if line.startswith("error: ")]
+    assert f"process {first.pid} on" in said
+    assert first.ends() == 0
+    is_whole(folder, "vae")
+
+
+def repository(folder):
+    """Make a workspace one of DVC's, with the stage `train` alone."""
+    (folder / ".dvc").mkdir()
+    stage = {
+        "cmd": "exec python -m pipeline.stages.train",
+        "deps": ["data/prepared"],
+        "outs": ["model", "reports/train"],
+    }
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
+
+
+def dvc(folder):
+    with (folder / "log").open("a") as log:
+        return subprocess.Popen(["dvc", "repro"], cwd=folder, env=ENV, stdout=log, stderr=log, start_new_session=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["vae", "gan"])
+@pytest.mark.parametrize(
+    ("whom", "number"),
+    [
+        ("dvc", signal.SIGKILL),
+        ("dvc", signal.SIGTERM),
+        ("the trainer", signal.SIGKILL),
+        ("the trainer", signal.SIGTERM),
+        ("the trainer", signal.SIGINT),
+        ("the group", signal.SIGKILL),
+        ("the group", signal.SIGTERM),
+        ("the group", signal.SIGINT),
+    ],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh, is_whole, family, whom, number):
+    folder = fresh(family)
+    repository(folder)
+    process = dvc(folder)
+    deadline = time.monotonic() + 120
+    while not saved(folder):
+        assert process.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (trainer,) = psutil.Process(process.pid).children()
+    if whom == "the group":
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid if whom == "dvc" else trainer.pid, number)
+    assert process.wait(60) != 0
+    assert psutil.wait_procs([trainer], timeout=60)[1] == [], "the trainer outlives dvc"
+    assert not (folder / "model").exists()
+    runs = Tracked(folder / "mlflow.db").runs()
+    # a trainer that was killed itself had no time to say so
+    silent = number == signal.SIGKILL and whom != "dvc"
+    assert [status for _, status in runs] == ["RUNNING" if silent else "KILLED"]
+    assert dvc(folder).wait(120) == 0, (folder / "log").read_text()
+    is_whole(folder, family)

@@ -1,0 +1,130 @@
+"""Trainers as real processes: each is forked from a server that has imported everything, so that it begins at once."""
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import yaml
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["pipeline.stages.train", "mlflow.store.tracking.sqlalchemy_store"])
+FOREVER = 600
+
+
+def run(folder, hook, uri):
+    """Be a trainer: what `python -m pipeline.stages.train` does in a folder, with what a test has it do besides."""
+    import torch
+
+    from pipeline import processes
+    from pipeline.stages import train
+    from pipeline.tracking import courier, store
+
+    with Path(folder, f"log of {os.getpid()}").open("a") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    torch.set_num_threads(1)
+    os.chdir(folder)
+    os.environ |= {"DVC_ROOT": folder}
+    store.STORE, courier.PAUSE = uri, 0.2
+    if hook:
+        hook(Path(folder))
+    processes.run_stage(train.main)
+
+
+class Trainer:
+    """A trainer at work in a folder."""
+
+    def __init__(self, folder, hook=None, uri=None):
+        self.folder = folder
+        self.process = SERVER.Process(target=run, args=(str(folder), hook, uri))
+        self.begun = time.monotonic()
+        self.process.start()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def ends(self, timeout=120):
+        """Wait for the end, and return the exit code."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"the trainer goes on:\n{self.said()}"
+        return self.process.exitcode
+
+    def killed(self):
+        self.signal(signal.SIGKILL)
+        return self.ends()
+
+    def said(self):
+        return (self.folder / f"log of {self.pid}").read_text().replace("\r", "\n")
+
+    def until(self, holds, timeout=60):
+        """Wait until something holds of the folder, while the trainer lives."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert self.process.exitcode is None, f"the trainer ended:\n{self.said()}"
+            assert time.monotonic() < deadline, f"that does not come to be:\n{self.said()}"
+            time.sleep(0.01)
+
+    def until_held(self):
+        self.until((self.folder / "held").exists)
+
+    def until_step(self, step):
+        self.until(lambda: max(saved(self.folder), default=0) >= step)
+
+
+def hold(folder):
+    """Say that the moment has come which a test waits for, and stay in it."""
+    (folder / "held").touch()
+    time.sleep(FOREVER)
+
+
+def saved(folder):
+    """Return the steps of the checkpoints that lie there, the newest first."""
+    return sorted(int(path.name.partition("-")[0]) for path in folder.glob(".pipeline/work/*/checkpoints/*.ckpt"))[::-1]
+
+
+def model(folder):
+    """Return the digest of every file of model/."""
+    files = sorted((folder / "model").iterdir())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def edit(folder, **sections):
+    path = folder / "params.yaml"
+    tree = yaml.safe_load(path.read_text())
+    for name, values in sections.items():
+        tree[name] = tree[name] | values if isinstance(values, dict) else values
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+
+
+class Tracked:
+    """What a database of MLflow says, asked without MLflow."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def ask(self, question, *values):
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as base:
+            return base.execute(question, values).fetchall()
+
+    def runs(self):
+        """Return id and status of each run, in the order in which they began."""
+        return self.ask("SELECT run_uuid, status FROM runs ORDER BY start_time")
+
+    def steps(self, run, name):
+        """Return the steps of a metric's points, in the order of their times."""
+        return [
+            step
+            for (step,) in self.ask(
+                "SELECT step FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY timestamp, step", run, name
+            )
+        ]

@@ -1,0 +1,44 @@
+"""The import layers: kept, and a break of each is noticed."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from stages import ENV, ROOT
+
+
+def lint_imports(folder):
+    words = ["lint-imports", "--no-cache"]
+    return subprocess.run(words, cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False)
+
+
+def with_line(tmp_path, name="", line=""):
+    """Copy the package and its contracts, with a line added to one file."""
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+    if name:
+        path = tmp_path / "pipeline" / name
+        path.write_text(f"{path.read_text()}\n{line}\n")
+    return tmp_path
+
+
+def test_imports_keep_their_layers(tmp_path):
+    done = lint_imports(with_line(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "contract"),
+    [
+        ("training.py", "import mlflow", "mlflow is imported in one place"),
+        ("stages/train.py", "from mlflow.tracking import MlflowClient", "mlflow is imported in one place"),
+        ("stages/evaluate.py", "from pipeline.stages import train", "a stage never imports a stage"),
+        ("contents/image.py", "from pipeline import families", "families and contents do not know each other"),
+        ("networks.py", "import pipeline.training", "imports point one way"),
+    ],
+)
+def test_import_that_breaks_a_contract_is_refused(tmp_path, name, line, contract):
+    done = lint_imports(with_line(tmp_path, name, line))
+    assert done.returncode == 1, done.stdout
+    assert re.search(rf"^{contract} BROKEN\b", done.stdout, re.MULTILINE), done.stdout

@@ -1,0 +1,26 @@
+"""A place with a real MLflow store on SQLite, made afresh for each test."""
+
+import shutil
+
+import pytest
+from places import Place
+
+from pipeline import tracking
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """The file of a store that nothing was told yet: to make one takes a while."""
+    place = Place(tmp_path_factory.mktemp("template"))
+    with pytest.MonkeyPatch.context() as patch:
+        place.enter(patch)
+        tracking.connect()
+    return place.database
+
+
+@pytest.fixture
+def place(template, tmp_path, monkeypatch):
+    found = Place(tmp_path)
+    shutil.copy(template, found.database)
+    found.enter(monkeypatch)
+    return found
