@@ -39,8 +39,9 @@ check: $(READY) ## Lint, types, import layers, generated pages
 docs: $(READY) ## Write the pages that are made from code
 	@python docs/write_params.py
 
-bench: $(READY) ## Measure throughput and memory
+bench: $(READY) ## Measure throughput, memory and the cost of durability
 	@python benchmarks/throughput.py
+	@python benchmarks/durability.py
 	@python benchmarks/memory.py
 
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000

@@ -80,10 +80,12 @@ def locked(path: Path) -> Iterator[None]:
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+")
-        except FileNotFoundError:
+        except (FileExistsError, FileNotFoundError):
+            if path.parent.is_file():
+                raise
             continue  # whoever held it before is removing the folder
         with file:
             try:

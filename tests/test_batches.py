@@ -70,7 +70,7 @@ def test_the_shares_of_several_processes_make_up_the_batches_of_one(n, batch_siz
         assert {part.whole for part in parts} == {len(batch)}
         for part in parts:
             assert part.first + part.own <= part.whole
-            assert batch[part.first : part.first + part.own] == numbers(part)[: part.own]
+            assert batch[part.first : part.first + len(part.items)] == numbers(part)
 
 
 @PROMPT

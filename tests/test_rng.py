@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -53,10 +55,7 @@ def test_generators_of_one_stream_draw_the_same_twice():
 @given(cuts=st.lists(st.integers(0, 40), max_size=5), whole=st.integers(1, 40), shape=st.lists(st.integers(1, 3)))
 def test_the_noise_of_shares_put_together_is_that_of_the_whole_batch(cuts, whole, shape):
     bounds = [0, *sorted(min(cut, whole) for cut in cuts), whole]
-    shares = [
-        (Noise(torch_rng(0, "noise"), begin, whole), end - begin)
-        for begin, end in zip(bounds, bounds[1:], strict=False)
-    ]
+    shares = [(Noise(torch_rng(0, "noise"), begin, whole), end - begin) for begin, end in itertools.pairwise(bounds)]
     alone = Noise(torch_rng(0, "noise"))
     for _ in range(2):  # a loss may draw more than once
         drawn = torch.cat([noise(n, *shape) for noise, n in shares])

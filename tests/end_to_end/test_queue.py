@@ -128,7 +128,7 @@ def cure(said):
 @pytest.mark.slow
 def test_killed_worker_s_experiment_is_freed_and_goes_on_in_its_run_while_the_others_finish(queued):
     for name in ("v1", "g1", "v2"):
-        enqueue(queued, name, "runtime.checkpoint_seconds=0.1", "train.epochs=10")
+        enqueue(queued, name, "runtime.checkpoint_seconds=0.1", "train.epochs=4")
     start(queued, 2)
     wait_for(lambda: checkpoints(queued), 200)
     (folder, *_) = {path.parents[1] for path in checkpoints(queued)}
@@ -146,7 +146,7 @@ def test_killed_worker_s_experiment_is_freed_and_goes_on_in_its_run_while_the_ot
     after = attempt(queued, "pipeline", "doctor").stdout
     assert [line.split()[0] for line in after.splitlines() if " queue " in line] == ["OK"], after
     newest = max(path.name for path in (folder / "checkpoints").glob("*.ckpt"))
-    enqueue(queued, name, "runtime.checkpoint_seconds=0.1", "train.epochs=10")
+    enqueue(queued, name, "runtime.checkpoint_seconds=0.1", "train.epochs=4")
     start(queued, 1)
     wait_for(lambda: statuses(queued).get(name) == "Success", 400, pause=1)
     found = {each.data.tags["dvc.experiment"]: each for each in runs(queued)}

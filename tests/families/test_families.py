@@ -104,6 +104,7 @@ def sampled(toy):
     return found
 
 
+@pytest.mark.parametrize("name", FAMILIES)
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_samples_from_a_number_on_are_those_of_a_longer_run(sampled, name, data):

@@ -114,9 +114,18 @@ def closed_port():
     return free_port()
 
 
-@pytest.fixture
-def server(template, tmp_path):
-    shutil.copyfile(template / "mlflow.db", tmp_path / "mlflow.db")
-    one = Server(tmp_path, ENV)
+@pytest.fixture(scope="session")
+def one_server(template, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(template / "mlflow.db", folder / "mlflow.db")
+    one = Server(folder, ENV)
     yield one
     one.close()
+
+
+@pytest.fixture
+def server(one_server):
+    """A server that is up, and of whose runs only those count that a test makes."""
+    one_server.fault = None
+    one_server.tracked = Tracked(one_server.database, Tracked(one_server.database).runs())
+    return one_server

@@ -5,7 +5,7 @@ import sqlite3
 import time
 
 import pytest
-from trainer import Tracked, Trainer, model, saved
+from trainer import Trainer, model, saved
 
 PATIENCE = 30
 """Seconds within which a trainer has to say that there is no store."""
@@ -99,7 +99,7 @@ def test_training_goes_on_without_its_server_which_gets_all_figures_with_the_nex
     assert model(folder) == uninterrupted["vae"]["model"]
     server.fault = None
     assert Trainer(folder, uri=server.uri).ends() == 0
-    steps_logged_once(Tracked(server.database), "vae")
+    steps_logged_once(server.tracked, "vae")
 
 
 @pytest.mark.slow
@@ -111,4 +111,4 @@ def test_server_that_comes_back_while_training_goes_on_gets_all_figures(fresh, s
     trainer.until_step(10)
     server.fault = None
     assert trainer.ends() == 0
-    steps_logged_once(Tracked(server.database), "vae")
+    steps_logged_once(server.tracked, "vae")

@@ -109,16 +109,17 @@ def edit(folder, **sections):
 class Tracked:
     """What a database of MLflow says, asked without MLflow."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, before=()):
+        self.path, self.before = path, before
 
     def ask(self, question, *values):
         with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as base:
             return base.execute(question, values).fetchall()
 
     def runs(self):
-        """Return id and status of each run, in the order in which they began."""
-        return self.ask("SELECT run_uuid, status FROM runs ORDER BY start_time")
+        """Return id and status of each run but those of before, in the order in which they began."""
+        found = self.ask("SELECT run_uuid, status FROM runs ORDER BY start_time")
+        return [run for run in found if run not in self.before]
 
     def steps(self, run, name):
         """Return the steps of a metric's points, in the order of their times."""
