@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -157,6 +159,41 @@ def together() -> Iterator[None]:
         ) from error
 
 
+def launch(devices: int, nodes: int) -> None:
+    """Start the other processes of this machine that work together, where torchrun or SLURM has not.
+
+    Each runs this program again, and finds in its environment which one it is. (Lightning's own launcher kills the
+    process that leads within seconds of the loss of another, before it can say so.)
+    """
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+    if devices * nodes == 1 or {"RANK", "LOCAL_RANK"} & os.environ.keys() or SLURMEnvironment.detect():
+        return
+    place = LightningEnvironment()
+    os.environ |= {
+        "MASTER_ADDR": place.main_address,
+        "MASTER_PORT": str(place.main_port),
+        "NODE_RANK": str(place.node_rank()),
+        "WORLD_SIZE": str(devices * nodes),
+        "LOCAL_RANK": "0",
+    }
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["-m", spec.name] if spec else [sys.argv[0]]
+    for rank in range(1, devices):
+        words = [sys.executable, *program, *sys.argv[1:]]
+        other = subprocess.Popen(words, env=os.environ | {"LOCAL_RANK": str(rank)})
+        threading.Thread(target=_end_with, args=(other,), name=f"end with {rank}", daemon=True).start()
+
+
+def _end_with(other: subprocess.Popen[bytes]) -> None:
+    """End this process too where another that it works with failed, unless it finds that out by itself."""
+    if other.wait():
+        sys.stderr.write(f"\nprocess {other.pid} of this training ended with code {other.returncode}\n")
+        time.sleep(GRACE)
+        _end()
+
+
 def end_with_parent() -> None:
     """End this process once the one that began it is gone, so that no training goes on that nobody waits for.
 
@@ -167,11 +204,16 @@ def end_with_parent() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(LOOK)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE)
-        os.kill(os.getpid(), signal.SIGKILL)
+        _end()
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def _end() -> None:
+    """End this process, in good order if it can."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _named(path: Path) -> Process:

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from pipeline.params import RuntimeParams
-from pipeline.processes import together
+from pipeline.processes import launch, together
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def assemble(runtime: RuntimeParams) -> Team:
         return Team()
     from lightning_fabric import Fabric
 
+    launch(runtime.devices, runtime.nodes)
     fabric = Fabric(accelerator="cpu", devices=runtime.devices, num_nodes=runtime.nodes, strategy="ddp")
     fabric.launch()
     return Team(fabric.global_rank, fabric.world_size)

@@ -94,6 +94,7 @@ def fit(
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     newest = checkpoints.newest(folder)
+    processes.launch(runtime.devices, runtime.nodes)
     try:
         trainer = pl.Trainer(
             accelerator=runtime.accelerator,

@@ -31,7 +31,8 @@ def main() -> None:
         }
         raw = data.content.decode(data.array("test")[:1])[0]
         described = f"A {about.family} of {data.about['source']}, trained on {data.about['counts']['train']} items."
-        version = registry.register(tracked, name, folder, raw.shape, tags, described)
+        with tracking.reaching():
+            version = registry.register(tracked, name, folder, raw.shape, tags, described)
     left = {
         "name": name,
         "version": int(version.version),
