@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pipeline.errors import TrainingError
-from pipeline.processes import Process, Taken, follow, holder, leads, locked, run_stage, together
+from pipeline.processes import Process, Taken, follow, holder, launch, leads, locked, run_stage, together
 
 HOLD = """
 import sys, time
@@ -84,6 +84,21 @@ try:
 except TrainingError as error:
     print(error, flush=True)
 os._exit(0)
+"""
+LAUNCH = """
+import os, sys, time
+from pathlib import Path
+from pipeline import processes
+processes.GRACE = 0.3
+def main():
+    processes.launch(int(sys.argv[2]), 1)
+    folder, rank = Path(sys.argv[1]), os.environ.get("LOCAL_RANK", "none")
+    (folder / rank).write_text(f"{processes.leads()} {sys.argv[2]} {os.environ.get('WORLD_SIZE')}")
+    if rank != "0" and sys.argv[3] == "fail":
+        sys.exit(3)
+    while len(list(folder.iterdir())) < int(sys.argv[2]) or sys.argv[3] == "fail":
+        time.sleep(0.02)
+processes.run_stage(main)
 """
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "SLURM_"))}
 LAUNCHERS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
@@ -373,3 +388,50 @@ def test_what_is_said_of_a_process_that_is_gone_is_one_line(tmp_path):
 def test_another_error_is_not_taken_for_a_process_that_is_gone():
     with pytest.raises(RuntimeError, match="shapes differ"), together():
         raise RuntimeError("shapes differ")
+
+
+def launched(tmp_path, devices, how, **told):
+    """Run a program that launches others, and return how it ended and what each process said of itself."""
+    program, folder = tmp_path / "program.py", tmp_path / "said"
+    program.write_text(LAUNCH)
+    folder.mkdir()
+    env = {name: value for name, value in ENV.items() if name not in LAUNCHERS} | told
+    words = [sys.executable, str(program), str(folder), str(devices), how]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return done, {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_processes_that_are_launched_run_the_same_program_and_know_which_they_are(tmp_path):
+    done, said = launched(tmp_path, 3, "well")
+    assert done.returncode == 0, done.stderr
+    assert said == {"0": "True 3 3", "1": "False 3 3", "2": "False 3 3"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        (1, {}),
+        (2, {"RANK": "0", "LOCAL_RANK": "0"}),
+        (2, {"LOCAL_RANK": "1"}),
+        (2, {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NAME": "train"}),
+    ],
+)
+def test_nothing_is_launched_where_one_is_enough_or_another_launcher_did(monkeypatch, devices, told):
+    for name in LAUNCHERS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    children = psutil.Process().children()
+    launch(devices, 1)
+    assert psutil.Process().children() == children
+    assert {name: os.environ[name] for name in (*LAUNCHERS, "WORLD_SIZE") if name in os.environ} == {
+        name: value for name, value in told.items() if name in LAUNCHERS
+    }
+
+
+@pytest.mark.slow
+def test_a_process_whose_other_failed_does_not_wait_for_ever(tmp_path):
+    done, _ = launched(tmp_path, 2, "fail")
+    assert done.returncode == 128 + signal.SIGTERM
+    assert "of this training ended with code 3" in done.stderr

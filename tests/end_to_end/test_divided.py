@@ -28,7 +28,8 @@ def assert_same_figures(folder, run, other_folder, other, family):
     for name in LOSSES[family]:
         ours, theirs = history(folder, run, name), history(other_folder, other, name)
         assert [step for step, _ in ours] == list(range(STEPS))
-        assert dict(ours) == pytest.approx(dict(theirs), rel=1e-5)
+        # a hinge loss is what is left of a margin of 1, of which rounding takes its share
+        assert dict(ours) == pytest.approx(dict(theirs), rel=1e-5, abs=1e-6 if family == "gan" else 0)
 
 
 def test_two_processes_make_the_model_of_one_in_one_run(vae, copy):

@@ -59,6 +59,7 @@ def killed(vae, store, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_training_that_lives_is_well_and_not_removed(killed):
     assert killed["running"].returncode == 0, killed["running"].stdout
     well, text = only(killed["running"], "training")
@@ -68,6 +69,7 @@ def test_training_that_lives_is_well_and_not_removed(killed):
     assert killed["kept"]
 
 
+@pytest.mark.slow
 def test_run_of_a_killed_training_is_named(killed):
     assert killed["run"].info.status == "RUNNING"
     assert killed["after"].returncode == 1
@@ -77,6 +79,7 @@ def test_run_of_a_killed_training_is_named(killed):
     assert "--mark-killed" in text
 
 
+@pytest.mark.slow
 def test_run_is_marked_and_the_folder_removed_which_takes_so_much(killed):
     done = killed["cleaned"]
     assert f"KILLED is now the status of run {killed['run'].info.run_id}" in done.stdout
