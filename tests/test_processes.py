@@ -1,5 +1,6 @@
 """Locks, parents and leaders, with real processes and real signals."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -207,6 +208,21 @@ def test_a_lock_whose_folder_was_removed_is_not_shared_by_a_holder_and_a_newcome
         shutil.rmtree(lock.parent)
         # another lock, at the same path, is the one that counts from now on
         with locked(lock), pytest.raises(Taken), locked(lock):
+            pytest.fail("two hold one lock")
+
+
+def test_a_lock_that_is_removed_as_it_is_taken_is_taken_anew(lock, monkeypatch):
+    flock, removed = fcntl.flock, []
+
+    def flock_after_a_removal(file, how):
+        if not removed:
+            removed.append(shutil.rmtree(lock.parent))
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_a_removal)
+    with locked(lock):
+        assert holder(lock).pid == os.getpid()
+        with pytest.raises(Taken), locked(lock):
             pytest.fail("two hold one lock")
 
 
