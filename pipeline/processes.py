@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import NoReturn, Self, TextIO
 
@@ -21,7 +22,7 @@ import psutil
 
 from pipeline.errors import TrainingError, UserError, run
 
-LOOK = 1.0
+LOOK = 0.5
 """Seconds between two looks at whether the parent lives."""
 PATIENCE = 0.5
 """Seconds for which a lock is tried: somebody who looks for its holder has it for a moment."""
@@ -127,10 +128,15 @@ def leads() -> bool:
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run a stage to its exit code; if `dvc` began it, or another process of its training, it does not outlive that."""
+    """Run a stage to its exit code."""
+    end_with_whoever_waits()
+    run(main)
+
+
+def end_with_whoever_waits() -> None:
+    """Have a stage that `dvc` began, or another process of its training, not outlive that."""
     if "DVC_STAGE" in os.environ or not leads():
         end_with_parent()
-    run(main)
 
 
 def follow(play: Callable[[], object]) -> None:
@@ -194,6 +200,7 @@ def _end_with(other: subprocess.Popen[bytes]) -> None:
         _end()
 
 
+@cache
 def end_with_parent() -> None:
     """End this process once the one that began it is gone, so that no training goes on that nobody waits for.
 

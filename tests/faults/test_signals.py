@@ -1,6 +1,7 @@
 """Signals to a trainer, to `dvc`, and to both; and a second trainer."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,29 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from trainer import Tracked, Trainer, saved
+from trainer import Tracked, Trainer, edit, model, saved
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
 }
+
+
+LONGER, PER_EPOCH = 20, 7
+"""Epochs of a training that does not end while its parent's death is noticed, and steps of one."""
+
+
+@pytest.fixture(scope="module")
+def longer(template, tmp_path_factory):
+    """What such a training makes of each family that nothing befell."""
+    found = {}
+    for family in ("vae", "gan"):
+        folder = tmp_path_factory.mktemp("longer") / family
+        shutil.copytree(template, folder)
+        edit(folder, family=family, train={"epochs": LONGER})
+        assert Trainer(folder).ends() == 0
+        found[family] = model(folder)
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
@@ -77,8 +95,8 @@ def dvc(folder):
     ],
     ids=lambda each: getattr(each, "name", each),
 )
-def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh, is_whole, family, whom, number):
-    folder = fresh(family)
+def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh, longer, family, whom, number):
+    folder = fresh(family, train={"epochs": LONGER})
     repository(folder)
     process = dvc(folder)
     deadline = time.monotonic() + 120
@@ -99,4 +117,8 @@ def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh
     silent = number == signal.SIGKILL and whom != "dvc"
     assert [status for _, status in runs] == ["RUNNING" if silent else "KILLED"]
     assert dvc(folder).wait(120) == 0, (folder / "log").read_text()
-    is_whole(folder, family)
+    assert model(folder) == longer[family]
+    base = Tracked(folder / "mlflow.db")
+    assert base.runs() == [(runs[0][0], "FINISHED")]
+    name = {"vae": "train/loss", "gan": "train/critic_loss"}[family]
+    assert base.steps(runs[0][0], name) == list(range(LONGER * PER_EPOCH))

@@ -27,7 +27,9 @@ def run(folder, hook, uri):
     with Path(folder, f"log of {os.getpid()}").open("a") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
+    # a shell that runs the tests in the background, or nohup, would have every child ignore these
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     torch.set_num_threads(1)
     os.chdir(folder)
     os.environ |= {"DVC_ROOT": folder}
