@@ -24,7 +24,8 @@ class Team:
         """Return the first of this process's part of n things, and how many, in whole chunks but for the last."""
         rank = self.rank if rank is None else rank
         chunks = -(-n // chunk)
-        begin, end = (min(n, chunk * (chunks * each // self.size)) for each in (rank, rank + 1))
+        # rounded up, so that the one that leads, and shows them, has the first
+        begin, end = (min(n, chunk * -(-chunks * each // self.size)) for each in (rank, rank + 1))
         return begin, end - begin
 
     def join(self, rows: NDArray[np.float32], n: int, chunk: int) -> NDArray[np.float32]:
