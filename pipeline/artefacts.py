@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,12 +38,30 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that is whole whenever it is there, also after a loss of power."""
+    temporary = path.with_name(".writing")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    entry = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
+
+
 def write_json(path: Path, tree: Any) -> None:
-    """Write a file of JSON whose bytes depend on its content alone, and which is whole whenever it is there."""
+    """Write a file of JSON whose bytes depend on its content alone."""
+    text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    temporary.replace(path)
+    write_durably(path, text.encode())
 
 
 def read_json(path: Path) -> Any:

@@ -9,8 +9,8 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from pipeline.distributed import launch, together
 from pipeline.params import RuntimeParams
-from pipeline.processes import launch, together
 
 
 @dataclass(frozen=True)

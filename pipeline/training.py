@@ -14,13 +14,13 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
-from pipeline import checkpoints, processes
+from pipeline import checkpoints, distributed
 from pipeline.batches import Batches
-from pipeline.checkpoints import SafetensorsIO
 from pipeline.errors import TrainingError
 from pipeline.families.base import Family
 from pipeline.game import FLUSH, Game
 from pipeline.params import RuntimeParams
+from pipeline.safetensors_io import SafetensorsIO
 
 
 class Progress(TQDMProgressBar):
@@ -94,7 +94,7 @@ def fit(
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     newest = checkpoints.newest(folder)
-    processes.launch(runtime.devices, runtime.nodes)
+    distributed.launch(runtime.devices, runtime.nodes)
     try:
         trainer = pl.Trainer(
             accelerator=runtime.accelerator,
@@ -117,7 +117,7 @@ def fit(
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise TrainingError(f"params.yaml: runtime asks for what this machine has not ({error})") from error
-    with processes.together():
+    with distributed.together():
         trainer.fit(game, batches, ckpt_path=str(newest) if newest else None)
     if game.done < game.steps:
         raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to go on from there")

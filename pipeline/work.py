@@ -12,10 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, checkpoints, processes, project
+from pipeline import artefacts, checkpoints, locks, project
 from pipeline.artefacts import RunRecord
 from pipeline.errors import TrainingError
-from pipeline.processes import Process, Taken
+from pipeline.locks import Taken
+from pipeline.processes import Process
 from pipeline.spool import Spool
 
 PACKAGE = __name__.partition(".")[0]
@@ -71,7 +72,7 @@ class Work:
     @property
     def trainer(self) -> Process | None:
         """The process that is at it, if there is one."""
-        return processes.holder(self._lock)
+        return locks.holder(self._lock)
 
     @property
     def steps(self) -> int:
@@ -97,7 +98,7 @@ class Work:
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(processes.locked(self._lock))
+                stack.enter_context(locks.locked(self._lock))
             except Taken as taken:
                 cure = f", or stop it with `kill {taken.holder.pid}`" if taken.holder.pid else ""
                 raise TrainingError(
@@ -117,7 +118,7 @@ class Work:
     def clear(self) -> bool:
         """Remove the folder, and say whether that was done: a living trainer keeps it."""
         try:
-            with processes.locked(self._lock):
+            with locks.locked(self._lock):
                 shutil.rmtree(self.folder, ignore_errors=True)
         except Taken:
             return False

@@ -22,7 +22,9 @@ def examine() -> Iterator[Finding]:
             text = f"{about}, has {waiting} figures that wait for the tracking store; the next stage delivers them"
             yield Finding("training", False, text)
         else:
-            yield Finding("training", True, f"{about}, stopped {work.idle / 3600:.1f} hours ago; `dvc repro` goes on")
+            yield Finding(
+                "training", True, f"{about}, idle for {work.idle / 3600:.1f} hours; the stage goes on from there"
+            )
     if not found:
         yield Finding("training", True, "none in progress")
 

@@ -1,6 +1,12 @@
-"""The stages of dvc.yaml, a file each; two stages meet only through files."""
+"""The stages of dvc.yaml, a file each; two stages meet only through files.
 
-from pipeline import processes
+A stage that `dvc` began, or another process of its training, does not outlive that. The watch begins here, before a
+stage's own imports, which take seconds in which its parent may be gone.
+"""
 
-# before a stage's own imports, which take seconds in which its parent may be gone
-processes.end_with_whoever_waits()
+import os
+
+from pipeline import distributed, processes
+
+if "DVC_STAGE" in os.environ or not distributed.leads():
+    processes.end_with_parent()

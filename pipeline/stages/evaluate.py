@@ -6,8 +6,9 @@ import csv
 
 from pipeline import artefacts, evaluation, models, project, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
+from pipeline.distributed import follow, leads
+from pipeline.errors import run
 from pipeline.params import Params, flatten
-from pipeline.processes import follow, leads, run_stage
 from pipeline.work import Work
 
 
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pipeline import artefacts, extractor, project
 from pipeline.artefacts import PreparedData
+from pipeline.errors import run
 from pipeline.metrics.frechet import frechet
 from pipeline.params import Params
-from pipeline.processes import run_stage
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
 
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -9,9 +9,8 @@ from pathlib import Path
 from pipeline import artefacts, contents, preparation, project
 from pipeline.artefacts import SPLITS, PreparedData
 from pipeline.contents.base import Rejected
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, run
 from pipeline.params import Params
-from pipeline.processes import run_stage
 from pipeline.sources import Card
 
 SHOWN, COLUMNS = 80, 16
@@ -77,4 +76,4 @@ def _report(data: PreparedData, report: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline import artefacts, models, project, registry, tracking
 from pipeline.artefacts import PreparedData, RunRecord
+from pipeline.errors import run
 from pipeline.params import Params
-from pipeline.processes import run_stage
 
 
 def main() -> None:
@@ -43,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -7,10 +7,11 @@ from dataclasses import asdict
 import torch
 from tqdm import tqdm
 
-from pipeline import artefacts, checkpoints, families, models, processes, project, tracking
+from pipeline import artefacts, checkpoints, families, models, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
-from pipeline.errors import TrainingError
+from pipeline.distributed import follow, leads
+from pipeline.errors import TrainingError, run
 from pipeline.game import Game
 from pipeline.params import Params
 from pipeline.rng import key, torch_rng
@@ -47,8 +48,8 @@ def main() -> None:
         torch.manual_seed(key(seed, "weights"))
         family = families.build(about.family, about.settings, data.spec)
     game = Game(family, settings, len(batches), seed)
-    if not processes.leads():
-        processes.follow(lambda: fit(game, batches, params.runtime, work.checkpoints))
+    if not leads():
+        follow(lambda: fit(game, batches, params.runtime, work.checkpoints))
         return
     with work.alone(), tracking.start(about, data, params.runtime, work) as tracked:
         checkpoints.set_aside(work.checkpoints)
@@ -64,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    processes.run_stage(main)
+    run(main)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline import artefacts, project
+from pipeline.errors import run
 from pipeline.params import Params
-from pipeline.processes import run_stage
 
 
 def main() -> None:
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -77,15 +77,18 @@ class Courier(threading.Thread):
 
     def close(self, status: str) -> None:
         """Give the run its status, and deliver the rest; what cannot be delivered is left for the next stage."""
-        self.spool.status = status
         self._over.set()
-        if self.is_alive():
-            self.join(CALL)
-        if self.is_alive() or not self.deliver():
-            sys.stderr.write(
-                f"warning: the tracking store is away; {self.spool.count()} figures and the status {status} wait in "
-                f"{self.spool.path}, and the next stage that runs, or `pipeline doctor`, delivers them\n"
-            )
+        try:
+            self.spool.status = status
+            if self.is_alive():
+                self.join(CALL)
+            if self.is_alive() or not self.deliver():
+                sys.stderr.write(
+                    f"warning: the tracking store is away; {self.spool.count()} figures and the status {status} wait "
+                    f"in {self.spool.path}, and the next stage that runs, or `pipeline doctor`, delivers them\n"
+                )
+        except TrackingError as error:  # what ended the training is what is to be said of it
+            sys.stderr.write(f"warning: {error}\n")
 
     def _send(self, items: list[Item]) -> None:
         metrics = [Metric(item.name, item.value, item.time, item.step) for item in items if item.png is None]

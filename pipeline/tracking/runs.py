@@ -101,7 +101,7 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
         work.spool.status = None
         tags = context() | flatten({"runtime": runtime.model_dump()}) | machine()
         Run(client, record).tags(tags)
-    courier = Courier(client, record.run_id, work.spool)
+        courier = Courier(client, record.run_id, work.spool)
     with _at_work(client, record.run_id, courier.close):
         courier.start()
         yield Training(record, work.spool)
