@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -93,6 +94,8 @@ def fit(
             was lost, or the training ended before its last step.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    # Lightning takes it that batches begin anew, which these do not: which they are follows from the count of steps
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     newest = checkpoints.newest(folder)
     distributed.launch(runtime.devices, runtime.nodes)
     try:

@@ -49,14 +49,14 @@ def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path):
 
 def test_json_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path):
     artefacts.write_json(tmp_path / "a.json", {"a": 1})
-    (tmp_path / ".a.json.new").symlink_to("/dev/full")
+    (tmp_path / ".writing").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space"):
         artefacts.write_json(tmp_path / "a.json", {"a": list(range(100_000))})
     assert artefacts.read_json(tmp_path / "a.json") == {"a": 1}
 
 
 def test_what_a_killed_write_left_does_not_hinder_the_next(tmp_path):
-    (tmp_path / ".a.json.new").write_text("half of a file, longer than the next one")
+    (tmp_path / ".writing").write_text("half of a file, longer than the next one")
     artefacts.write_json(tmp_path / "a.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert artefacts.read_json(tmp_path / "a.json") == {"a": 1}

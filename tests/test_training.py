@@ -1,45 +1,37 @@
+"""A training that goes on where it stopped."""
+
 import csv
-import multiprocessing
 import os
 import signal
-import socket
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from trainings import (
+    BATCH,
+    EPOCHS,
+    EVERY_EPOCH,
+    EVERY_STEP,
+    ITEMS,
+    PER_EPOCH,
+    RUNTIME,
+    SETTINGS,
+    End,
+    StopAfter,
+    Stopped,
+    assert_same_bits,
+    load,
+    stopped,
+    train,
+)
 
-from pipeline import families
 from pipeline.batches import Batches
-from pipeline.checkpoints import SafetensorsIO, newest, saved, set_aside, steps
+from pipeline.checkpoints import newest, saved, set_aside, steps
 from pipeline.errors import TrainingError
 from pipeline.families import FAMILIES
 from pipeline.game import Game
-from pipeline.params import RuntimeParams, TrainParams
+from pipeline.params import TrainParams
 from pipeline.training import fit
-
-ITEMS, BATCH, EPOCHS = 24, 16, 3
-PER_EPOCH = 2
-SETTINGS = TrainParams(epochs=EPOCHS, batch_size=BATCH, warmup_steps=2, cooldown=0.5, ema=0.9)
-EVERY_STEP, EVERY_EPOCH = 1e-6, 86_400
-RUNTIME = RuntimeParams(accelerator="cpu", devices=1, nodes=1, precision="32-true", checkpoint_seconds=EVERY_EPOCH)
-
-
-class Stopped(BaseException):
-    """What ends a process that is killed."""
-
-
-class StopAfter(pl.Callback):
-    """Ends the training, as a kill would, after a step and the checkpoint of that step, if one is due."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_start(self, trainer, module, *_):
-        if module.done == self.step:
-            raise Stopped
-
-    def on_train_end(self, trainer, module):
-        self.on_train_batch_start(trainer, module)
 
 
 class StopWithin(pl.Callback):
@@ -58,30 +50,6 @@ class Epochs(pl.Callback):
 
     def on_train_epoch_end(self, trainer, module):
         module.tell([("val/done", float(module.done), module.done - 1)])
-
-
-def train(toy, name, folder, seconds=EVERY_EPOCH, callbacks=(), settings=SETTINGS, log=None, settled=None, **changes):
-    """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
-    batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
-    game = Game(toy.family(name, **changes), settings, len(batches), 0)
-    game.log_figures = log
-    runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds})
-    family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))
-    return game, family.state_dict()
-
-
-def stopped(toy, name, folder, step, seconds=EVERY_STEP, **words):
-    with pytest.raises(Stopped):
-        train(toy, name, folder, seconds, [StopAfter(step)], **words)
-
-
-def load(folder):
-    return SafetensorsIO().load_checkpoint(newest(folder))
-
-
-def assert_same_bits(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
 @pytest.fixture(scope="module")
@@ -224,17 +192,6 @@ def test_no_figure_of_a_training_that_was_killed_is_missing(toy, tmp_path, step)
         assert values.setdefault((name, at), value) == value, "told twice, and differently"
 
 
-class End(pl.Callback):
-    """Ends the training early in the way that it is told."""
-
-    def __init__(self, how):
-        self.how = how
-
-    def on_train_batch_start(self, trainer, module, *_):
-        if module.done == PER_EPOCH + 1:
-            self.how(trainer)
-
-
 def test_a_training_that_ends_before_its_last_step_is_no_success(toy, tmp_path):
     def stop(trainer):
         trainer.should_stop = True
@@ -273,80 +230,3 @@ def test_a_machine_that_lacks_what_is_asked_for_is_one_line(toy, tmp_path):
     batches = Batches(toy.items(ITEMS), BATCH, 0, lambda: 0)
     with pytest.raises(TrainingError, match="runtime asks for what this machine has not"):
         fit(game, batches, RUNTIME.model_copy(update={"accelerator": "mps"}), tmp_path)
-
-
-SERVER = multiprocessing.get_context("forkserver")  # autograd's threads do not live through a fork
-SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
-UNEVEN = SETTINGS.model_copy(update={"batch_size": 23, "epochs": 2})
-"""The last batch of an epoch has one item, so that one of two processes has none."""
-
-
-def take_part(rank, port, items, about, spec, folder, said, to_the_end):
-    """Train as one of two processes, as torchrun would start them."""
-    os.environ |= {
-        "TORCHELASTIC_RUN_ID": "test",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "GROUP_RANK": "0",
-    }
-    torch.set_num_threads(1)
-    games, told = [], []
-    batches = Batches(items, UNEVEN.batch_size, 0, lambda: games[0].done)
-    torch.manual_seed(0)
-    games.append(Game(families.build(about.family, about.settings, spec), UNEVEN, len(batches), 0))
-    games[0].log_figures = told.extend
-    runtime = RUNTIME.model_copy(update={"devices": 2})
-    leave = [] if to_the_end or rank == 0 else [End(lambda _: os.kill(os.getpid(), signal.SIGKILL))]
-    try:
-        weights = fit(games[0], batches, runtime, folder, leave).state_dict()
-        found = told, {key: value.numpy() for key, value in weights.items()}
-    except TrainingError as error:
-        found = str(error)
-    if rank == 0:
-        said.send(found)
-
-
-def two(toy, name, folder, to_the_end=True):
-    """Train with two processes, and return what the first of them said."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    ours, theirs = SERVER.Pipe(duplex=False)
-    words = toy.items(ITEMS), toy.about(name), toy.spec, folder, theirs, to_the_end
-    members = [SERVER.Process(target=take_part, args=(rank, port, *words), daemon=True) for rank in range(2)]
-    for member in members:
-        member.start()
-    theirs.close()
-    found = ours.recv()
-    for member in members:
-        member.join(60)
-    return found
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_two_processes_train_as_one_does(toy, tmp_path, name):
-    one = []
-    _, weights = train(toy, name, tmp_path / "one", settings=UNEVEN, log=one.extend)
-    told, shared = two(toy, name, tmp_path / "two")
-    assert [(each, step) for each, _, step in told] == [(each, step) for each, _, step in one]
-    assert [value for _, value, _ in told] == pytest.approx([value for _, value, _ in one], rel=1e-3, abs=1e-3)
-    for key, value in weights.items():
-        torch.testing.assert_close(torch.from_numpy(shared[key]), value, rtol=1e-2, atol=1e-3)
-
-
-def test_a_training_of_two_processes_goes_on_in_one(toy, tmp_path):
-    _, weights = train(toy, "vae", tmp_path / "one", settings=UNEVEN)
-    two(toy, "vae", tmp_path / "two", to_the_end=False)
-    assert 1 <= load(tmp_path / "two")["done"] < 4
-    _, resumed = train(toy, "vae", tmp_path / "two", settings=UNEVEN)
-    for key, value in weights.items():
-        torch.testing.assert_close(resumed[key], value, rtol=1e-2, atol=1e-3)
-
-
-def test_a_training_that_lost_one_of_its_processes_is_one_line(toy, tmp_path):
-    said = two(toy, "vae", tmp_path, to_the_end=False)
-    assert "another process of this training ended" in said
-    assert "\n" not in said

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.artefacts import RunRecord
-from pipeline.checkpoints import SafetensorsIO
 from pipeline.errors import TrainingError, UserError
+from pipeline.safetensors_io import SafetensorsIO
 from pipeline.work import Work, fingerprint
 
 PACKAGE = Path(__file__).parents[1] / "pipeline"

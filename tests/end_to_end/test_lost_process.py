@@ -15,7 +15,7 @@ WRONG = """
 import os
 from dataclasses import replace
 from pipeline.families.vae import Vae
-from pipeline.processes import run_stage
+from pipeline.errors import run
 from pipeline.stages.train import main
 
 loss, steps = Vae.loss, []
@@ -29,7 +29,7 @@ def wrong(*words):
 
 Vae.loss = wrong
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)
 """
 RAISES = 'if os.environ.get("LOCAL_RANK") == "1": raise ZeroDivisionError("a mistake of the second process")'
 INFINITE = 'losses = replace(losses, total=losses.total * float("inf"))'

@@ -63,18 +63,24 @@ def fresh(template, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(template, tmp_path_factory):
-    """What a training of each family makes that nothing befell, and the seconds that it takes."""
-    found = {}
-    for family in ("vae", "gan"):
-        folder = tmp_path_factory.mktemp("uninterrupted") / family
+def left_alone(template, tmp_path_factory):
+    """Return what a training of a family makes that nothing befell, and the seconds that it takes."""
+
+    def train(family, **sections):
+        folder = tmp_path_factory.mktemp("left alone") / family
         shutil.copytree(template, folder)
-        edit(folder, family=family)
+        edit(folder, family=family, **sections)
         begun = time.monotonic()
         trainer = Trainer(folder)
         assert trainer.ends() == 0, trainer.said()
-        found[family] = {"model": model(folder), "seconds": time.monotonic() - begun}
-    return found
+        return {"model": model(folder), "seconds": time.monotonic() - begun}
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(left_alone):
+    return {family: left_alone(family) for family in ("vae", "gan")}
 
 
 NAMES = {"vae": ["train/loss", "train/kl"], "gan": ["train/critic_loss", "train/generator_loss"]}

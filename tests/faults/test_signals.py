@@ -1,7 +1,6 @@
 """Signals to a trainer, to `dvc`, and to both; and a second trainer."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from trainer import Tracked, Trainer, edit, model, saved
+from trainer import Tracked, Trainer, model, saved
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -24,16 +23,8 @@ LONGER, PER_EPOCH = 20, 7
 
 
 @pytest.fixture(scope="module")
-def longer(template, tmp_path_factory):
-    """What such a training makes of each family that nothing befell."""
-    found = {}
-    for family in ("vae", "gan"):
-        folder = tmp_path_factory.mktemp("longer") / family
-        shutil.copytree(template, folder)
-        edit(folder, family=family, train={"epochs": LONGER})
-        assert Trainer(folder).ends() == 0
-        found[family] = model(folder)
-    return found
+def longer(left_alone):
+    return {family: left_alone(family, train={"epochs": LONGER})["model"] for family in ("vae", "gan")}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)

@@ -20,7 +20,7 @@ def run(folder, hook, uri):
     """Be a trainer: what `python -m pipeline.stages.train` does in a folder, with what a test has it do besides."""
     import torch
 
-    from pipeline import processes
+    from pipeline.errors import run as to_the_end
     from pipeline.stages import train
     from pipeline.tracking import courier, store
 
@@ -36,7 +36,7 @@ def run(folder, hook, uri):
     store.STORE, courier.PAUSE = uri, 0.2
     if hook:
         hook(Path(folder))
-    processes.run_stage(train.main)
+    to_the_end(train.main)
 
 
 class Trainer:

@@ -1,0 +1,71 @@
+"""Small trainings, whole or cut off, for the tests of what makes a training go on."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from pipeline.batches import Batches
+from pipeline.checkpoints import newest
+from pipeline.game import Game
+from pipeline.params import RuntimeParams, TrainParams
+from pipeline.safetensors_io import SafetensorsIO
+from pipeline.training import fit
+
+ITEMS, BATCH, EPOCHS = 24, 16, 3
+PER_EPOCH = 2
+SETTINGS = TrainParams(epochs=EPOCHS, batch_size=BATCH, warmup_steps=2, cooldown=0.5, ema=0.9)
+EVERY_STEP, EVERY_EPOCH = 1e-6, 86_400
+RUNTIME = RuntimeParams(accelerator="cpu", devices=1, nodes=1, precision="32-true", checkpoint_seconds=EVERY_EPOCH)
+
+
+class Stopped(BaseException):
+    """What ends a process that is killed."""
+
+
+class StopAfter(pl.Callback):
+    """Ends the training, as a kill would, after a step and the checkpoint of that step, if one is due."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, module, *_):
+        if module.done == self.step:
+            raise Stopped
+
+    def on_train_end(self, trainer, module):
+        self.on_train_batch_start(trainer, module)
+
+
+def train(toy, name, folder, seconds=EVERY_EPOCH, callbacks=(), settings=SETTINGS, log=None, settled=None, **changes):
+    """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
+    batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
+    game = Game(toy.family(name, **changes), settings, len(batches), 0)
+    game.log_figures = log
+    runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds})
+    family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))
+    return game, family.state_dict()
+
+
+def stopped(toy, name, folder, step, seconds=EVERY_STEP, **words):
+    with pytest.raises(Stopped):
+        train(toy, name, folder, seconds, [StopAfter(step)], **words)
+
+
+def load(folder):
+    return SafetensorsIO().load_checkpoint(newest(folder))
+
+
+def assert_same_bits(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+class End(pl.Callback):
+    """Ends the training early in the way that it is told."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def on_train_batch_start(self, trainer, module, *_):
+        if module.done == PER_EPOCH + 1:
+            self.how(trainer)
