@@ -3,8 +3,8 @@ import csv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.checkpoints import _pack, _unpack
 from pipeline.figures import Curves
+from pipeline.safetensors_io import _pack, _unpack
 
 FIGURES = st.lists(
     st.tuples(st.sampled_from(["train/loss", "val/elbo"]), st.floats(-1e6, 1e6), st.integers(0, 40)), max_size=30
