@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors import safe_open
 from safetensors.torch import save
@@ -49,7 +48,7 @@ def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:
     match node:
         case Tensor():
             name = str(len(tensors))
-            tensors[name] = node.detach().cpu().clone(memory_format=torch.contiguous_format)
+            tensors[name] = node.detach().cpu().contiguous()
             return {"tensor": name}
         case dict():
             return {"dict": [[key, _pack(value, tensors)] for key, value in node.items()]}

@@ -155,7 +155,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(place, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", [MlflowException("one\ntwo"), OperationalError("one\ntwo", None, None), OSError("one"), ConnectionError()]
+    "error",
+    [MlflowException("one\ntwo"), OperationalError("one\ntwo", None, OSError()), OSError("one"), ConnectionError()],
 )
 def test_what_a_store_raises_is_one_line_that_says_which_and_what_to_do(place, error):
     tracking.connect()
