@@ -67,5 +67,6 @@ def toggled(vae, challenger, tmp_path_factory):
     found["diff"] = do(vae, "dvc", "metrics", "diff", "--json")
     do(vae, "dvc", "exp", "run", "-S", "family=vae")
     found["third"] = run_id(vae)
+    do(vae, "git", "checkout", "--quiet", ".")  # DVC writes params.yaml in its own style
     found["runs"] = runs(vae)
     return found
