@@ -13,6 +13,9 @@ from pipeline.errors import ArtefactError, UserError
 SCORES = {
     "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
     "fid_in_domain_floor": "the same of real images from train: what zero looks like",
+    "precision": "share of samples that lie among real images",
+    "recall": "share of real images that lie among samples",
+    "memorisation": "share of samples that are copies of train; 0 is what chance makes",
     "reconstruction_loss": "mean squared error per pixel, pixels in [0, 1]",
     "bits_per_dim": "bits a pixel that the model needs for test, at most",
 }
@@ -97,11 +100,12 @@ def _summary(_: argparse.Namespace) -> None:
     uri = f"models:/{version['name']}/{version['version']}"
     _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")
     _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
-    _say(f"Scores on {counts['test']} items of test")
+    _say(f"Scores on {counts['test']} items of test, with intervals of 95 %")
     for name, meaning in SCORES.items():
         if name in scores:
-            _say(f"       {name:20} {scores[name]:<10.5g} {meaning}")
-    _say("Look   reports/evaluate/samples.png, reconstructions.png, interpolation.png")
+            bounds = [f"{scores[name + end]:.4g}" for end in ("_low", "_high") if name + end in scores]
+            _say(f"       {name:20} {scores[name]:<9.4g} {' to '.join(bounds):18} {meaning}")
+    _say("Look   reports/evaluate/samples.png, reconstructions.png, interpolation.png, nearest.png")
     _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
     _say("       dvc plots show     curves and pictures in one page")
     _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")

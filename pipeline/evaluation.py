@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from pipeline import extractor
+from pipeline import artefacts, extractor
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.contents.base import Content, Raw, Raws
 from pipeline.extractor import Extractor
 from pipeline.families.base import CHUNK
-from pipeline.metrics.frechet import frechet
+from pipeline.metrics.classes import class_distance
+from pipeline.metrics.estimates import Estimate, mean
+from pipeline.metrics.features import TEST
+from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
+from pipeline.metrics.kernel import kid
+from pipeline.metrics.memorisation import Copies, copies
+from pipeline.metrics.prdc import prdc
 from pipeline.models import Model
 from pipeline.params import EvaluateParams
 from pipeline.reference import Reference
@@ -28,18 +34,33 @@ from pipeline.team import Team
 
 SHOWN, COLUMNS = 128, 16
 PAIRS, PATHS, STEPS = 16, 8, 16
+PAIRWISE = 10_000
+"""Items of test, and samples, that are compared pair by pair."""
+BOUNDED = 128
+"""Items of test whose likelihood is bounded the dear way."""
 ALONE = Team()
 PARTS = ("samples", "features", "reconstructions", "figures", "pictures")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Flat figures, how they were made, pictures by name, and the share of each class among samples and test."""
+    """Scores, how they were made, pictures by name, and the share of each class among samples and test."""
 
-    scores: Mapping[str, float]
+    estimates: Mapping[str, Estimate]
     protocol: Mapping[str, Any]
     pictures: Mapping[str, Image]
     classes: list[tuple[str, float, float]]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Flat figures: each score, and where it is over items, the bounds of its interval, `_low` and `_high`."""
+        found: dict[str, float] = {}
+        for name, estimate in self.estimates.items():
+            found[name] = estimate.value
+            if estimate.parts:
+                rng = numpy_rng(self.protocol["seed"], "interval")
+                found[f"{name}_low"], found[f"{name}_high"] = estimate.interval(rng)
+        return found
 
 
 @dataclass(frozen=True)
@@ -89,42 +110,78 @@ def evaluate(
         chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
         originals, x_hat = content.decode(test[chosen]), content.decode(_reconstruct(model, test[chosen], seed))
         begin("figures")
-        own = model.family.score(scaled(test, data.spec), torch_rng(seed, "score"))
+        copied = copies(reference.train, reference.test, sampled[:PAIRWISE])
+        estimates = {
+            **_distances(reference, sampled, seed),
+            "memorisation": copied.share,
+            **_reconstructions(content, originals, x_hat),
+            **_likelihoods(model, test, chosen, seed),
+        }
+        if yardstick.about.task == "labels":
+            estimates["class_distance"] = class_distance(yardstick.predict(reference.test), yardstick.predict(sampled))
         begin("pictures")
         pictures = {
             "samples": content.show(raws[:SHOWN], COLUMNS),
             "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
             "interpolation": content.show(_interpolate(model, content, seed), STEPS),
+            "nearest": _closest(content, raws, data.array("train"), reference.rows, copied),
         }
         bar.n = len(PARTS)
-    scores = {
-        **_distances(reference, sampled),
-        "reconstruction_loss": float(content.reconstruction_loss(originals, x_hat).mean()),
-        "reconstruction_loss_n": len(originals),
-        **own,
-        **({"likelihood_n": len(test)} if own else {}),
-    }
-    protocol = {
+    protocol: dict[str, Any] = {
         "split": "test",
         "extractor": "in_domain",
         "extractor_digest": extractor.digest(features),
         "data_digest": data.digest,
+        "code_digest": _code(),
+        "real": len(test),
         "samples": settings.samples,
+        "pairwise": PAIRWISE,
         "reconstructions": len(originals),
         "resize": "none",
-        "ema": model.about.params["train"]["ema"],
+        "weights": "moving average",
         "seed": seed,
     }
-    return Evaluation(scores, protocol, pictures, _classes(yardstick, data, sampled, reference.test))
+    protocol["digest"] = artefacts.digest_of(protocol)
+    return Evaluation(estimates, protocol, pictures, _classes(yardstick, data, sampled, reference.test))
 
 
-def _distances(reference: Reference, sampled: NDArray[np.float32]) -> dict[str, float]:
+def _distances(reference: Reference, sampled: NDArray[np.float32], seed: int) -> dict[str, Estimate]:
+    real = reference.test
+    few = real[:: -(-len(real) // PAIRWISE)], sampled[:PAIRWISE]
     return {
-        "fid_in_domain": frechet(reference.test, sampled),
-        "fid_in_domain_floor": frechet(reference.test, reference.train),
-        "fid_in_domain_n": len(sampled),
-        "fid_in_domain_n_real": len(reference.test),
+        "fid_in_domain": frechet(real, sampled),
+        "fid_in_domain_floor": Estimate(distance(moments(real), moments(reference.floor))),
+        "fid_infinity_in_domain": frechet_infinity(real, sampled, numpy_rng(seed, "infinity")),
+        "kid_in_domain": kid(*few),
+        **prdc(*few),
     }
+
+
+def _reconstructions(content: Content, originals: Raws, x_hat: Raws) -> dict[str, Estimate]:
+    return {name: mean(each, TEST) for name, each in content.reconstruction_scores(originals, x_hat).items()}
+
+
+def _likelihoods(model: Model, test: NDArray[np.uint8], chosen: NDArray[np.int64], seed: int) -> dict[str, Estimate]:
+    """Return what the family says of test, and the dear bounds of the first of the chosen items."""
+    spec = model.content.spec
+    own = model.family.score(scaled(test, spec), torch_rng(seed, "score"))
+    for x in scaled(test[chosen[:BOUNDED]], spec):
+        own |= model.family.bounds(x, torch_rng(seed, "bounds"))
+    figures = {name: values.double().cpu().numpy() for name, values in own.items()}
+    return {name: mean(each, TEST) if each.ndim else Estimate(float(each)) for name, each in figures.items()}
+
+
+def _code() -> str:
+    """Return the digest of the code that scores depend on, the model's own left out."""
+    package = Path(__file__).parent
+    return artefacts.sha256(*sorted([Path(__file__), package / "extractor.py", *package.glob("metrics/*.py")]))
+
+
+def _closest(content: Content, raws: Raws, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:
+    """Return the samples that lie nearest to an item of train, the nearest first, with that item below each."""
+    order = np.argsort(copied.distances[: len(raws)])[:PAIRS]
+    sources = content.decode(train[rows[copied.sources[order]]])
+    return content.show([*(raws[i] for i in order), *sources], PAIRS)
 
 
 def _reconstruct(model: Model, items: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

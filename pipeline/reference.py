@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,23 @@ from pipeline.errors import ArtefactError
 
 @dataclass(frozen=True)
 class Reference:
-    """Features of test (n, d), and of a seeded part of train of the same size, which shows what zero looks like."""
+    """Features of test (n, d), and of items of train in a seeded order (m, d), which are the items `rows` (m,) there.
+
+    The first n of train show what zero looks like.
+    """
 
     test: NDArray[np.float32]
     train: NDArray[np.float32]
+    rows: NDArray[np.int64]
+
+    @property
+    def floor(self) -> NDArray[np.float32]:
+        """As many items of train as there are of test, where there are so many."""
+        return self.train[: len(self.test)]
 
     def write(self, folder: Path) -> None:
         """Write reference.safetensors."""
-        arrays = {"test": self.test, "train": self.train}
+        arrays: dict[str, NDArray[Any]] = {"test": self.test, "train": self.train, "rows": self.rows}
         (folder / "reference.safetensors").write_bytes(save(arrays))
 
     @classmethod

@@ -34,7 +34,7 @@ class Watch(pl.Callback):
         family, spec, epoch = module.average, self.content.spec, trainer.current_epoch + 1
         family.eval()
         figures = family.score(scaled(self.val, spec, module.device), torch_rng(self.seed, "watch"))
-        module.tell([(f"val/{name}", value, module.done - 1) for name, value in figures.items()])
+        module.tell([(f"val/{name}", float(value.mean()), module.done - 1) for name, value in figures.items()])
         samples = spec.quantise(family.sample(SHOWN, self.seed))
         self.run.image(self.content.show(self.content.decode(samples), COLUMNS), "samples", epoch)
         if family.amortised:

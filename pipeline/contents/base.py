@@ -85,8 +85,11 @@ class Content(Protocol):
         """Return encoded items (n, *spec.shape) as raw items, exactly as a person gets them."""
         ...
 
-    def reconstruction_loss(self, raws: Raws, raws_hat: Raws) -> NDArray[np.float64]:
-        """Return the distance of each raw item from its reconstruction, (n,)."""
+    def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
+        """Return how far, or how near, each raw item is to its reconstruction, (n,) by name.
+
+        `reconstruction_loss` is among them, the lower the better.
+        """
         ...
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image:

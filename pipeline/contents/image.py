@@ -16,6 +16,7 @@ from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected
 GAP = 2
 CAPTION = 14
 SHOWN_SIDE = 64
+PSNR_MOST = 100.0
 
 
 class ImageContent:
@@ -49,11 +50,23 @@ class ImageContent:
         """Return images (n, height, width, channels) uint8."""
         return arrays.transpose(0, 2, 3, 1)
 
-    def reconstruction_loss(self, raws: Raws, raws_hat: Raws) -> NDArray[np.float64]:
-        """Return the mean squared error per pixel, with pixels in [0, 1], of each image."""
-        error: NDArray[np.float64] = (np.asarray(raws, np.float64) - np.asarray(raws_hat, np.float64)) / 255
-        loss: NDArray[np.float64] = np.square(error).mean(axis=(1, 2, 3))
-        return loss
+    def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
+        """Return of each image, with pixels in [0, 1]: the mean squared error per pixel, PSNR in dB, and SSIM.
+
+        PSNR ends at 100 dB, a hundredth of the rounding to 8 bits. SSIM (Wang et al. 2004) has windows of 11 pixels.
+        """
+        import torch
+        from torchmetrics.functional.image import structural_similarity_index_measure
+
+        a, b = (np.asarray(each, np.float64) / 255 for each in (raws, raws_hat))
+        loss = np.square(a - b).mean(axis=(1, 2, 3))
+        x, x_hat = (torch.from_numpy(each).permute(0, 3, 1, 2) for each in (a, b))
+        ssim = structural_similarity_index_measure(x_hat, x, data_range=1.0, reduction="none")
+        return {
+            "reconstruction_loss": loss,
+            "psnr": -10 * np.log10(loss.clip(min=10 ** (-PSNR_MOST / 10))),
+            "ssim": np.atleast_1d(np.asarray(ssim)),
+        }
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""

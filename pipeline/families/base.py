@@ -79,8 +79,12 @@ class Family(nn.Module, ABC):
     def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return the latents that stand for given items, (n, latent_dim)."""
 
-    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, float]:
-        """Return the figures that only this family has, over held-out items."""
+    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the figures that only this family has, over held-out items: one an item, (n,), or one in all, ()."""
+        return {}
+
+    def bounds(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return bounds of log p(x) that take many passes an item, in nats, (n,); none without a likelihood."""
         return {}
 
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:

@@ -19,6 +19,8 @@ from pipeline.rng import Noise
 PATCH = 4
 LOGVAR = (-12.0, 8.0)
 """Bounds of the posterior's log variance: outside of them, float32 gains nothing."""
+DRAWS = 64
+"""Of z an item, for the importance-weighted bound."""
 ACTIVE = 0.01
 """A latent unit is active where the variance of its posterior mean over data exceeds this (Burda et al. 2016)."""
 
@@ -92,8 +94,8 @@ class Vae(Family):
         return self.autoencoder.posterior(x)[0]
 
     @torch.no_grad()
-    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, float]:
-        """Return means in nats an item, bits_per_dim where the likelihood is one of integers, and active_units.
+    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        """Return nats of each item, bits_per_dim where the likelihood is one of integers, and active_units.
 
         The ELBO is that under N(0, I), whatever samples are drawn from; it takes one draw of z an item.
         """
@@ -104,11 +106,24 @@ class Vae(Family):
             log_px_z = likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x)
             mus.append(mu)
             rows.append(torch.stack([log_px_z, _kl(mu, logvar)], 1).double())
-        log_px_z, kl = torch.cat(rows).mean(0).tolist()
+        log_px_z, kl = torch.cat(rows).unbind(1)
         figures = {"elbo": log_px_z - kl, "log_px_z": log_px_z, "kl": kl}
         if likelihood.exact:
             figures["bits_per_dim"] = (kl - log_px_z) / (dims * math.log(2))
-        return figures | {"active_units": float((torch.cat(mus).var(0) > ACTIVE).sum())}
+        return figures | {"active_units": (torch.cat(mus).var(0, correction=0) > ACTIVE).sum().double()}
+
+    @torch.no_grad()
+    def bounds(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return log 1/K sum_k p(x, z_k) / q(z_k | x) under N(0, I), K = 64 (Burda et al. 2016, eq. 8)."""
+        mu, logvar = self.autoencoder.posterior(x)
+        noise, weights = Noise(rng), []
+        for _ in range(DRAWS):
+            z = _draw(mu, logvar, noise)
+            log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(z), x).double()
+            # log N(z; 0, I) - log N(z; mu, sigma^2)
+            ratio = 0.5 * ((z - mu).square() / logvar.exp() + logvar - z.square()).sum(1)
+            weights.append(log_px_z + ratio)
+        return {"iw_elbo": torch.logsumexp(torch.stack(weights), 0) - math.log(DRAWS)}
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:

@@ -10,6 +10,9 @@ from pipeline.params import Params
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
 
+KEPT = 50_000
+"""Items of train whose features are kept."""
+
 
 def main() -> None:
     """Write features/ (extractor and reference), and how well the extractor does on val."""
@@ -21,15 +24,14 @@ def main() -> None:
         train, data.labels("train") if labelled else None, len(data.classes), data.spec, params.features, params.seed
     )
     test = data.array("test")
-    chosen = numpy_rng(params.seed, "reference").permutation(len(train))[: len(test)]
-    chosen.sort()
-    reference = Reference(test=fitted.features(test), train=fitted.features(train[chosen]))
+    rows = numpy_rng(params.seed, "reference").permutation(len(train))[:KEPT]
+    reference = Reference(test=fitted.features(test), train=fitted.features(train[rows]), rows=rows)
     with artefacts.replacing(workspace / artefacts.FEATURES) as folder:
         fitted.save(folder)
         reference.write(folder)
     figures = {
         "val_accuracy": extractor.accuracy(fitted, data.array("val"), data.labels("val") if labelled else None),
-        "fid_in_domain_floor": frechet(reference.test, reference.train),
+        "fid_in_domain_floor": frechet(reference.test, reference.floor).value,
     }
     artefacts.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
 

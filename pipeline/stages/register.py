@@ -7,6 +7,9 @@ from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.errors import run
 from pipeline.params import Params
 
+TOLD = ("fid_in_domain", "reconstruction_loss", "memorisation")
+"""Scores that a version says of itself, with their intervals."""
+
 
 def main() -> None:
     """Register model/ under register.name, and leave which version it is."""
@@ -27,7 +30,8 @@ def main() -> None:
             "extractor_digest": protocol["extractor_digest"],
             "run_id": tracked.id,
             **tracking.git(),
-            **{metric: f"{scores[metric]:.6g}" for metric in ("fid_in_domain", "reconstruction_loss")},
+            "protocol_digest": protocol["digest"],
+            **{name: f"{scores[name]:.6g}" for score in TOLD for name in (score, f"{score}_low", f"{score}_high")},
         }
         raw = data.content.decode(data.array("test")[:1])[0]
         described = f"A {about.family} of {data.about['source']}, trained on {data.about['counts']['train']} items."

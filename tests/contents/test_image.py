@@ -72,7 +72,23 @@ def test_reconstruction_loss_is_the_mean_square_on_the_unit_interval_per_image()
     content = ImageContent(16, 1)
     white, black = np.full((16, 16, 1), 255, np.uint8), np.zeros((16, 16, 1), np.uint8)
     grey = np.full((16, 16, 1), 51, np.uint8)
-    np.testing.assert_allclose(content.reconstruction_loss([white, white, black], [white, black, grey]), [0, 1, 0.04])
+    found = content.reconstruction_scores([white, white, black], [white, black, grey])
+    np.testing.assert_allclose(found["reconstruction_loss"], [0, 1, 0.04])
+    np.testing.assert_allclose(found["psnr"], [100, 0, -10 * np.log10(0.04)], atol=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_is_one_for_the_same_image_and_that_of_the_means_for_flat_ones(channels):
+    rng = np.random.default_rng(0)
+    raws = rng.integers(0, 256, (3, 16, 16, channels), dtype=np.uint8)
+    content = ImageContent(16, channels)
+    np.testing.assert_allclose(content.reconstruction_scores(raws, raws)["ssim"], 1)
+    flat = np.stack([np.full((16, 16, channels), value, np.uint8) for value in (10, 200)])
+    # without variance only the means are left: (2 ab + c1) / (a^2 + b^2 + c1), c1 = 0.01^2
+    a, b = 10 / 255, 200 / 255
+    found = content.reconstruction_scores(flat, flat[::-1])["ssim"]
+    np.testing.assert_allclose(found, [(2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4)] * 2, rtol=1e-6)
+    assert content.reconstruction_scores(raws[:1], raws[1:2])["ssim"].shape == (1,)
 
 
 def test_a_page_shows_every_image_in_its_place_row_by_row():

@@ -109,7 +109,7 @@ def test_colleague_with_the_cache_trains_nothing_and_a_new_score_goes_to_a_repla
     assert run.info.status == "FINISHED"
     assert run.data.tags["restored_from"] == original
     assert run.data.params == client(vae).get_run(original).data.params
-    assert run.data.metrics["fid_in_domain_n"] == 300
+    assert run.data.tags["protocol.samples"] == "300"
     version = client(clone).get_model_version_by_alias(NAME, "challenger")
     assert (version.run_id, version.tags["run_id"]) == (run.info.run_id, run.info.run_id)
     assert run_id(clone) == original

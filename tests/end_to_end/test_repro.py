@@ -27,6 +27,7 @@ OUTS = [
     "reports/evaluate/samples.png",
     "reports/evaluate/reconstructions.png",
     "reports/evaluate/interpolation.png",
+    "reports/evaluate/nearest.png",
     "reports/evaluate/classes.csv",
     "reports/register/version.json",
 ]
@@ -47,8 +48,10 @@ def test_scores_are_flat_figures(vae):
     scores = read(vae / "reports/evaluate/metrics.json")
     assert all(isinstance(value, int | float) for value in scores.values())
     assert {"fid_in_domain", "fid_in_domain_floor", "reconstruction_loss", "elbo", "bits_per_dim"} <= scores.keys()
-    assert scores["fid_in_domain_n"] == 200
-    assert scores["reconstruction_loss_n"] == 50
+    for name in ("fid_in_domain", "kid_in_domain", "memorisation", "reconstruction_loss", "ssim", "iw_elbo"):
+        assert scores[f"{name}_low"] < scores[name] < scores[f"{name}_high"]
+    protocol = read(vae / "reports/evaluate/protocol.json")
+    assert (protocol["samples"], protocol["reconstructions"]) == (200, 50)
     assert 0 < scores["fid_in_domain_floor"] < scores["fid_in_domain"]
 
 

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.image.fid import _compute_fid
 
-from pipeline.metrics.frechet import distance, frechet, moments
+from pipeline.metrics import frechet as module
+from pipeline.metrics.frechet import Moments, RunningMoments, distance, frechet_infinity, moments
+
+
+def frechet(a, b):
+    return module.frechet(a, b).value
 
 
 def features(n, d, seed=0, shift=0.0):
@@ -50,7 +55,7 @@ def test_the_order_of_items_does_not_count():
 
 
 def test_two_normals_of_one_dimension_have_the_closed_form():
-    found = distance(np.array([1.0]), np.array([[4.0]]), np.array([-2.0]), np.array([[9.0]]))
+    found = distance(Moments(np.array([1.0]), np.array([[4.0]])), Moments(np.array([-2.0]), np.array([[9.0]])))
     assert found == pytest.approx((1 + 2) ** 2 + (2 - 3) ** 2)
 
 
@@ -59,7 +64,8 @@ def test_normals_whose_covariances_commute_have_the_closed_form():
     axes, _ = np.linalg.qr(rng.normal(size=(5, 5)))
     a, b = rng.uniform(0.1, 4, (2, 5))
     mean = rng.normal(size=5)
-    found = distance(mean, axes @ np.diag(a) @ axes.T, np.zeros(5), axes @ np.diag(b) @ axes.T)
+    one, other = Moments(mean, axes @ np.diag(a) @ axes.T), Moments(np.zeros(5), axes @ np.diag(b) @ axes.T)
+    found = distance(one, other)
     assert found == pytest.approx(np.square(mean).sum() + np.square(np.sqrt(a) - np.sqrt(b)).sum())
 
 
@@ -74,13 +80,14 @@ def test_the_distance_agrees_with_scipys_matrix_root(seed):
     (mean_a, cov_a), (mean_b, cov_b) = moments(features(80, 12, seed)), moments(features(90, 12, seed + 9, 1.0))
     root = scipy.linalg.sqrtm(cov_a @ cov_b).real
     expected = np.square(mean_a - mean_b).sum() + np.trace(cov_a + cov_b - 2 * root)
-    assert distance(mean_a, cov_a, mean_b, cov_b) == pytest.approx(expected, rel=1e-8)
+    found = distance(Moments(mean_a, cov_a), Moments(mean_b, cov_b))
+    assert found == pytest.approx(expected, rel=1e-8)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_distance_agrees_with_torchmetrics(seed):
-    ours = (*moments(features(80, 12, seed)), *moments(features(90, 12, seed + 9, 1.0)))
-    theirs = _compute_fid(*map(torch.from_numpy, ours)).item()
+    ours = moments(features(80, 12, seed)), moments(features(90, 12, seed + 9, 1.0))
+    theirs = _compute_fid(*(torch.from_numpy(each) for both in ours for each in both)).item()
     assert distance(*ours) == pytest.approx(theirs, rel=1e-8)
 
 
@@ -117,3 +124,57 @@ def test_a_value_that_is_not_finite_raises(bad, place):
 def test_a_set_without_a_covariance_raises(n):
     with pytest.raises(ValueError, match="at least two"):
         frechet(features(10, 4), features(n, 4))
+
+
+@PROMPT
+@given(a=SETS, cuts=st.lists(st.integers(0, 40), max_size=5))
+def test_moments_of_a_stream_are_those_of_the_whole_however_it_is_cut(a, cuts):
+    running = RunningMoments(a.shape[1])
+    for part in np.split(a, sorted(min(cut, len(a)) for cut in cuts)):
+        running.add(part)
+    np.testing.assert_allclose(running.moments().mean, a.mean(0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(running.moments().covariance, np.cov(a, rowvar=False), rtol=1e-9, atol=1e-9)
+
+
+def test_a_stream_far_from_zero_loses_no_digits():
+    a = features(1000, 6)
+    running = RunningMoments(6)
+    for part in np.split(a + 1e7, 100):
+        running.add(part)
+    np.testing.assert_allclose(running.moments().covariance, np.cov(a, rowvar=False), rtol=1e-6)
+
+
+def without(features, i):
+    return np.delete(features, i, axis=0)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_influence_is_what_the_distance_falls_by_without_that_item(place):
+    sets = [features(400, 4), features(300, 4, 1, 0.5)]
+    whole = module.frechet(*sets)
+    part = whole.parts[("test", "samples")[place]]
+    n = len(sets[place])
+    changes = []
+    for i in range(0, n, 10):
+        less = list(sets)
+        less[place] = without(sets[place], i)
+        changes.append((n - 1) * (whole.value - frechet(*less)))
+    # the jackknife's are not centred: the bias moves with n as well
+    np.testing.assert_allclose(
+        changes - np.mean(changes), part[::10] - part[::10].mean(), rtol=0.05, atol=0.1 * part.std()
+    )
+
+
+def test_more_samples_leave_the_extrapolated_distance_where_few_raise_the_plain_one():
+    rng = np.random.default_rng(0)
+    real, more = rng.normal(size=(50_000, 16)), rng.normal(size=(40, 300, 16))
+    plain = [frechet(real, few) for few in more]
+    extrapolated = [frechet_infinity(real, few, np.random.default_rng(1)).value for few in more]
+    assert np.mean(plain) > 0.25
+    assert abs(np.mean(extrapolated)) < np.mean(plain) / 8
+
+
+def test_the_extrapolated_distance_repeats_with_its_seed():
+    a, b = features(90, 5), features(70, 5, 1)
+    first, again, other = (frechet_infinity(a, b, np.random.default_rng(seed)).value for seed in (0, 0, 1))
+    assert first == again != other
