@@ -45,6 +45,17 @@ def _parser() -> argparse.ArgumentParser:
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
     summary.set_defaults(verb=_summary)
+    compare = verbs.add_parser(
+        "compare", help="say which of two models is better, score by score, on the same evidence"
+    )
+    for name in ("a", "b"):
+        compare.add_argument(
+            name, metavar=name.upper(), help="a workspace, run id, models:/NAME@ALIAS, or an experiment of DVC"
+        )
+    compare.add_argument(
+        "--out", type=Path, default=Path("reports/compare.html"), help="the page (default: %(default)s)"
+    )
+    compare.set_defaults(verb=_compare)
     doctor = verbs.add_parser("doctor", help="look at the machine, the stores and what runs; exit 1 if all is not well")
     doctor.add_argument("--clean", action="store_true", help="remove the folders of old trainings in progress")
     doctor.add_argument("--days", type=float, default=7, help="what is old: untouched so long (default: %(default)s)")
@@ -109,6 +120,12 @@ def _summary(_: argparse.Namespace) -> None:
     _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
     _say("       dvc plots show     curves and pictures in one page")
     _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")
+
+
+def _compare(words: argparse.Namespace) -> None:
+    from pipeline import comparing
+
+    _say(comparing.compare(words.a, words.b, words.out))
 
 
 def _doctor(words: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from pipeline import artefacts, extractor
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.contents.base import Content, Raw, Raws
+from pipeline.evidence import Evidence
 from pipeline.extractor import Extractor
 from pipeline.families.base import CHUNK
 from pipeline.metrics.classes import class_distance
@@ -44,10 +45,9 @@ PARTS = ("samples", "features", "reconstructions", "figures", "pictures")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores, how they were made, pictures by name, and the share of each class among samples and test."""
+    """Scores and how they were made, pictures by name, and the share of each class among samples and test."""
 
-    estimates: Mapping[str, Estimate]
-    protocol: Mapping[str, Any]
+    evidence: Evidence
     pictures: Mapping[str, Image]
     classes: list[tuple[str, float, float]]
 
@@ -55,10 +55,10 @@ class Evaluation:
     def scores(self) -> dict[str, float]:
         """Flat figures: each score, and where it is over items, the bounds of its interval, `_low` and `_high`."""
         found: dict[str, float] = {}
-        for name, estimate in self.estimates.items():
+        for name, estimate in self.evidence.estimates.items():
             found[name] = estimate.value
             if estimate.parts:
-                rng = numpy_rng(self.protocol["seed"], "interval")
+                rng = numpy_rng(self.evidence.protocol["seed"], "interval")
                 found[f"{name}_low"], found[f"{name}_high"] = estimate.interval(rng)
         return found
 
@@ -142,7 +142,7 @@ def evaluate(
         "seed": seed,
     }
     protocol["digest"] = artefacts.digest_of(protocol)
-    return Evaluation(estimates, protocol, pictures, _classes(yardstick, data, sampled, reference.test))
+    return Evaluation(Evidence(protocol, estimates), pictures, _classes(yardstick, data, sampled, reference.test))
 
 
 def _distances(reference: Reference, sampled: NDArray[np.float32], seed: int) -> dict[str, Estimate]:

@@ -26,7 +26,7 @@ def main() -> None:
         found = evaluation.evaluate(model, data, features, params.evaluate, params.seed, members)
         report = workspace / artefacts.REPORTS / "evaluate"
         artefacts.write_json(report / "metrics.json", found.scores)
-        artefacts.write_json(report / "protocol.json", found.protocol)
+        found.evidence.write(report)
         for name, picture in found.pictures.items():
             picture.save(report / f"{name}.png")
         with (report / "classes.csv").open("w", newline="") as file:
@@ -34,7 +34,7 @@ def main() -> None:
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
         tracked.scores(found.scores)
-        tracked.tags(flatten({"protocol": found.protocol}))
+        tracked.tags(flatten({"protocol": found.evidence.protocol}))
         tracked.files(report, "evaluate")
     # what train made is in DVC's cache by now, or evaluate would not run
     Work(record.training).retire()

@@ -2,15 +2,18 @@
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.context import git
+from pipeline.tracking.evaluated import Evaluated, evaluated
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, reaching
 
 __all__ = [
+    "Evaluated",
     "Run",
     "Training",
     "abandoned",
     "connect",
     "deliver_leftovers",
+    "evaluated",
     "git",
     "mark_killed",
     "reaching",

@@ -24,6 +24,7 @@ OUTS = [
     "reports/train/curves/val/elbo.csv",
     "reports/evaluate/metrics.json",
     "reports/evaluate/protocol.json",
+    "reports/evaluate/influences.safetensors",
     "reports/evaluate/samples.png",
     "reports/evaluate/reconstructions.png",
     "reports/evaluate/interpolation.png",

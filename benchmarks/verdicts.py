@@ -1,0 +1,75 @@
+"""How often a verdict is wrong on two models that are equal, and how often it is found on two that differ a little.
+
+Real items and samples are drawn from normals of 16 features, the samples of both models from the same that is a little
+off the real one; then b's is moved a part of the way to the real one. Reconstruction errors are log-normal, correlated
+over items as those of two models are, and b's are a little smaller.
+python benchmarks/verdicts.py [--rounds 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import trange
+
+from pipeline.comparison import compare
+from pipeline.evidence import Evidence
+from pipeline.metrics.estimates import mean
+from pipeline.metrics.features import TEST
+from pipeline.metrics.frechet import frechet
+from pipeline.metrics.kernel import kid
+from pipeline.metrics.memorisation import copies
+from pipeline.metrics.prdc import prdc
+
+FEATURES, REAL, SAMPLES, TRAIN = 16, 600, 600, 1800
+OFF = 0.3
+"""How far each feature's mean of the models is from the real one, in standard deviations."""
+
+
+def evidence(
+    real: NDArray[np.float64], train: NDArray[np.float64], samples: NDArray[np.float64], errors: NDArray[np.float64]
+) -> Evidence:
+    """Return what an evaluation would leave."""
+    estimates = {
+        "fid_in_domain": frechet(real, samples),
+        "kid_in_domain": kid(real, samples),
+        **prdc(real, samples),
+        "memorisation": copies(train, real, samples).share,
+        "reconstruction_loss": mean(errors, TEST),
+    }
+    return Evidence({"seed": 0}, estimates)
+
+
+def rates(rounds: int, gain: float) -> dict[str, Counter[str]]:
+    """Return how often each verdict came, by score, where b is by `gain` nearer to the truth than a."""
+    found: dict[str, Counter[str]] = {}
+    for turn in trange(rounds, desc=f"b better by {gain:.0%}"):
+        rng = np.random.default_rng([turn, int(1000 * gain)])
+        real, train = rng.normal(size=(REAL, FEATURES)), rng.normal(size=(TRAIN, FEATURES))
+        hardness = rng.normal(size=REAL)
+        sides = []
+        for less in (0.0, gain):
+            samples = rng.normal(OFF * (1 - less), 1, (SAMPLES, FEATURES))
+            errors = np.exp(hardness + 0.3 * rng.normal(size=REAL)) * (1 - less)
+            sides.append(evidence(real, train, samples, errors))
+        for verdict in compare(*sides):
+            found.setdefault(verdict.score, Counter())[verdict.word] += 1
+    return found
+
+
+def main() -> None:
+    """Simulate, and print the rates."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300)
+    words = parser.parse_args()
+    for gain in (0.0, 0.1, 0.3):
+        for score, counts in rates(words.rounds, gain).items():
+            shares = ", ".join(f"{word} {counts[word] / words.rounds:.3f}" for word in ("better", "worse", "undecided"))
+            print(f"b nearer by {gain:.0%}: {score:20} {shares}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

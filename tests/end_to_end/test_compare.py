@@ -1,0 +1,44 @@
+"""The verb `compare` on models that the real pipeline made."""
+
+from workspace import NAME, attempt, do, own_copy
+
+
+def verdicts(said):
+    rows = [line.split() for line in said.splitlines()]
+    return {row[0]: row[-1] for row in rows if row and row[-1] in ("better", "worse", "undecided")}
+
+
+def test_runs_of_both_families_are_compared_by_what_both_have(vae, toggled, tmp_path):
+    page = tmp_path / "deep" / "page.html"
+    said = do(vae, "pipeline", "compare", toggled["first"], toggled["second"], "--out", page)
+    assert {"fid_in_domain", "kid_in_domain", "memorisation", "reconstruction_loss", "ssim"} <= verdicts(said).keys()
+    assert "elbo" not in verdicts(said)
+    assert "vae.latent_dim" in said
+    assert "gan.latent_dim" in said
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 6
+    assert "reconstruction_loss" in text
+
+
+def test_a_model_is_the_same_as_itself_whatever_it_is_called(vae, toggled, tmp_path):
+    names = [".", toggled["first"], f"models:/{NAME}/1"]
+    for name in names[1:]:
+        said = do(vae, "pipeline", "compare", names[0], name, "--out", tmp_path / "page.html")
+        assert "no params differ" in said
+        assert set(verdicts(said).values()) == {"undecided"}
+
+
+def test_what_is_not_there_is_one_line(vae):
+    for name in ("nothing", "models:/nothing/1", "models:/nothing@champion", "it's"):
+        done = attempt(vae, "pipeline", "compare", ".", name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        assert name in done.stderr
+
+
+def test_scores_of_different_protocols_are_refused_and_an_experiment_is_found_by_its_name(vae, store, tmp_path):
+    copy = own_copy(vae, store, tmp_path)
+    do(copy, "dvc", "exp", "run", "-n", "more-samples", "-S", "vae.beta=2.0", "-S", "evaluate.samples=300")
+    done = attempt(copy, "pipeline", "compare", vae, "more-samples")
+    assert done.returncode == 2
+    assert "samples is 200 and 300" in done.stderr

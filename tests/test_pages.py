@@ -1,0 +1,58 @@
+import base64
+import re
+from html.parser import HTMLParser
+
+from PIL import Image
+
+from pipeline import pages
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.balanced, self.links = [], True, []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        self.balanced &= bool(self.open) and self.open.pop() == tag
+
+
+def made(tmp_path):
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "one.png")
+    return pages.page(
+        "a <b> & c",
+        pages.heading("Scores"),
+        pages.paragraph("1 < 2"),
+        pages.table(("score", "verdict"), [("fid <x>", "better")]),
+        pages.pictures([("A & B", tmp_path / "one.png")]),
+    )
+
+
+def test_a_page_is_whole_and_fetches_nothing(tmp_path):
+    text = made(tmp_path)
+    tags = Tags()
+    tags.feed(text)
+    assert tags.balanced
+    assert tags.open == []
+    assert all(link.startswith("data:image/png;base64,") for link in tags.links)
+    assert "http" not in text
+    assert "<script" not in text
+
+
+def test_what_a_user_named_is_text_and_no_markup(tmp_path):
+    text = made(tmp_path)
+    for part in ("a &lt;b&gt; &amp; c", "1 &lt; 2", "fid &lt;x&gt;", 'alt="A &amp; B"'):
+        assert part in text
+
+
+def test_a_picture_on_the_page_is_the_file(tmp_path):
+    (data,) = re.findall(r"base64,([^\"]+)", made(tmp_path))
+    assert base64.b64decode(data) == (tmp_path / "one.png").read_bytes()
+
+
+def test_a_verdict_has_its_colour(tmp_path):
+    assert '<td class="better">better</td>' in made(tmp_path)
