@@ -116,7 +116,7 @@ def _summary(_: argparse.Namespace) -> None:
         if name in scores:
             bounds = [f"{scores[name + end]:.4g}" for end in ("_low", "_high") if name + end in scores]
             _say(f"       {name:20} {scores[name]:<9.4g} {' to '.join(bounds):18} {meaning}")
-    _say("Look   reports/evaluate/samples.png, reconstructions.png, interpolation.png, nearest.png")
+    _say("Look   reports/evaluate/report.html        scores, pictures and curves on one page")
     _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
     _say("       dvc plots show     curves and pictures in one page")
     _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")

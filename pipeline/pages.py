@@ -16,8 +16,19 @@ th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px soli
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; }
 img { max-width: 100%; height: auto; image-rendering: pixelated; }
+svg { vertical-align: middle; }
+.mark { fill: currentColor; } .span { stroke: currentColor; stroke-width: 2; } .tick { stroke: #c60; stroke-width: 2; }
+.line { fill: none; stroke: #36c; stroke-width: 1.5; } .bar { fill: #36c9; }
 .better { color: light-dark(#176c2f, #6fdc8c); } .worse { color: light-dark(#b3261e, #ff8a80); }
 """
+WIDTH, HEIGHT = 200, 16
+"""Of a drawing within a table, in pixels."""
+
+
+class Drawing(str):
+    """SVG, which a table shows as what it draws."""
+
+    __slots__ = ()
 
 
 def page(title: str, *parts: str) -> str:
@@ -44,8 +55,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; a cell that says better or worse has that one's colour."""
 
     def row(cells: Sequence[str], tag: str) -> str:
-        classes = [f' class="{cell}"' if cell in ("better", "worse") else "" for cell in cells]
-        return "<tr>" + "".join(f"<{tag}{c}>{escape(t)}</{tag}>" for t, c in zip(cells, classes, strict=True)) + "</tr>"
+        classes = [f' class="{cell}"' if tag == "td" and cell in ("better", "worse") else "" for cell in cells]
+        return "<tr>" + "".join(f"<{tag}{c}>{_cell(t)}</{tag}>" for t, c in zip(cells, classes, strict=True)) + "</tr>"
 
     body = "\n".join(row(cells, "td") for cells in rows)
     return f'<div class="wide"><table>\n{row(head, "th")}\n{body}\n</table></div>'
@@ -60,4 +71,47 @@ def pictures(captions: Iterable[tuple[str, Path]]) -> str:
         figures.append(
             f'<figure><figcaption>{text}</figcaption><img alt="{text}" src="data:image/png;base64,{data}"></figure>'
         )
+    return grid(figures)
+
+
+def grid(figures: Iterable[str]) -> str:
+    """Return figures side by side where there is room."""
     return '<div class="pair">\n' + "\n".join(figures) + "\n</div>"
+
+
+def interval(value: float, low: float, high: float, tick: float | None = None) -> Drawing:
+    """Return a dot at a value on its interval, and a tick, on an axis that holds them and zero."""
+    held = [value, low, high, 0.0, *([] if tick is None else [tick])]
+    begin, end = min(held), max(held)
+    value_at, low_at, high_at, *tick_at = (
+        2 + (each - begin) / ((end - begin) or 1.0) * (WIDTH - 4) for each in (value, low, high, *held[4:])
+    )
+    middle = HEIGHT / 2
+    ticks = "".join(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"/>' for x in tick_at)
+    span = f'<line class="span" x1="{low_at:.1f}" x2="{high_at:.1f}" y1="{middle}" y2="{middle}"/>'
+    return _svg(WIDTH, HEIGHT, f'{ticks}{span}<circle class="mark" cx="{value_at:.1f}" cy="{middle}" r="3"/>')
+
+
+def bar(share: float) -> Drawing:
+    """Return a bar of a share of the width."""
+    return _svg(WIDTH // 2, HEIGHT, f'<rect class="bar" width="{share * WIDTH / 2:.1f}" height="{HEIGHT}"/>')
+
+
+def curve(name: str, values: Sequence[float]) -> str:
+    """Return a figure with the line of some values, which its caption names with the first and the last."""
+    low, high = min(values), max(values)
+    step = WIDTH / max(1, len(values) - 1)
+    points = " ".join(
+        f"{i * step:.1f},{2 + (high - value) / ((high - low) or 1.0) * 56:.1f}" for i, value in enumerate(values)
+    )
+    drawn = _svg(WIDTH, 60, f'<polyline class="line" points="{points}"/>')
+    said = escape(f"{name}: {values[0]:.4g} to {values[-1]:.4g}")
+    return f"<figure><figcaption>{said}</figcaption>{drawn}</figure>"
+
+
+def _svg(width: int, height: int, content: str) -> Drawing:
+    return Drawing(f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}">{content}</svg>')
+
+
+def _cell(text: str) -> str:
+    return text if isinstance(text, Drawing) else escape(text)

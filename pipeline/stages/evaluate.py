@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 
-from pipeline import artefacts, evaluation, models, project, team, tracking
+from pipeline import artefacts, evaluation, models, project, report, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
@@ -24,18 +25,20 @@ def main() -> None:
     record = RunRecord.read(workspace)
     with tracking.resume(record, model.about) as tracked:
         found = evaluation.evaluate(model, data, features, params.evaluate, params.seed, members)
-        report = workspace / artefacts.REPORTS / "evaluate"
-        artefacts.write_json(report / "metrics.json", found.scores)
-        found.evidence.write(report)
+        folder = workspace / artefacts.REPORTS / "evaluate"
+        artefacts.write_json(folder / "metrics.json", found.scores)
+        found.evidence.write(folder)
         for name, picture in found.pictures.items():
-            picture.save(report / f"{name}.png")
-        with (report / "classes.csv").open("w", newline="") as file:
+            picture.save(folder / f"{name}.png")
+        with (folder / "classes.csv").open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
+        lineage = {**asdict(model.about), "model_digest": artefacts.model_digest(workspace / artefacts.MODEL)}
+        report.write(folder, found.scores, lineage, workspace / artefacts.REPORTS / "train" / "curves")
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.evidence.protocol}))
-        tracked.files(report, "evaluate")
+        tracked.files(folder, "evaluate")
     # what train made is in DVC's cache by now, or evaluate would not run
     Work(record.training).retire()
 

@@ -30,6 +30,7 @@ OUTS = [
     "reports/evaluate/interpolation.png",
     "reports/evaluate/nearest.png",
     "reports/evaluate/classes.csv",
+    "reports/evaluate/report.html",
     "reports/register/version.json",
 ]
 
