@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+AGAIN = 3.0
+"""Seconds until an exit that did not come about is tried again."""
 
 
 class UserError(Exception):
@@ -32,15 +37,30 @@ class TrackingError(UserError):
     """A tracking store or registry that does not hold what was asked of it."""
 
 
+def undisturbed() -> None:
+    """Let no further SIGTERM or SIGHUP cut off what an ending program still has to say."""
+    if threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+
+
+def _end(number: int, _: object) -> None:
+    """Exit, and again after a while: where a finaliser happens to run, Python drops what is raised."""
+    signal.signal(signal.SIGALRM, lambda *_: _end(number, None))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN)
+    sys.exit(128 + number)
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command to its exit code: a UserError is one line on stderr and exit code 2, without a traceback.
 
     SIGTERM and SIGHUP end it as an exit does, so that what must be said at the end (a run's status) is said; nohup's
     deafness to SIGHUP stays.
     """
-    for each in (signal.SIGTERM, signal.SIGHUP):
+    for each in ENDING:
         if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, lambda number, _: sys.exit(128 + number))
+            signal.signal(each, _end)
     try:
         main()
     except UserError as error:

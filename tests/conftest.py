@@ -83,6 +83,17 @@ class Toy:
         return SavedModel(name, "image", params, "digest of data")
 
 
+@pytest.fixture(autouse=True)
+def handlers():
+    """Let no command that is tried here change how the tests themselves answer signals."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="session")
 def toy():
     return Toy()

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -8,15 +9,6 @@ from pipeline import errors
 from pipeline.errors import UserError, run
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
-
-
-@pytest.fixture(autouse=True)
-def handlers():
-    """Let no command change how the tests themselves answer signals."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,6 +57,48 @@ def test_a_terminated_command_ends_what_it_began(number):
         run(main)
     assert caught.value.code == 128 + number
     assert ended == [True]
+
+
+def test_an_exit_that_a_finaliser_swallowed_comes_again(monkeypatch):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(errors, "AGAIN", 0.2)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+    class Finalised:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    def main():
+        Finalised()
+        time.sleep(60)
+
+    begin = time.monotonic()
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_an_ending_command_has_to_say_is_not_cut_off_by_another_signal(number, monkeypatch):
+    signal.signal(number, signal.SIG_DFL)
+    monkeypatch.setattr(errors, "AGAIN", 0.05)
+    said = []
+
+    def main():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        finally:
+            errors.undisturbed()
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+            said.append(True)
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert (caught.value.code, said) == (128 + number, [True])
 
 
 def test_a_command_that_nohup_began_outlives_its_terminal():

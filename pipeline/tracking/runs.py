@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
-from pipeline.errors import UserError
+from pipeline.errors import UserError, undisturbed
 from pipeline.figures import Figures
 from pipeline.params import RuntimeParams, flatten
 from pipeline.processes import Process
@@ -172,6 +172,7 @@ def _at_work(client: MlflowClient, run_id: str, end: Callable[[str], None]) -> I
         yield
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
+        undisturbed()
         status = "KILLED"
         raise
     finally:

@@ -1,12 +1,16 @@
 """Runs in a real store: what they hold, and their status."""
 
+import os
+import signal
 import socket
 import time
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
+from pipeline import errors
 from pipeline.artefacts import RunRecord
 from pipeline.errors import TrackingError
 from pipeline.params import flatten
@@ -39,6 +43,26 @@ def test_a_run_that_ends_otherwise_says_so_and_goes_on_as_the_same_run(place, er
         assert place.status(run_id) == "RUNNING"
     assert place.status(run_id) == "FINISHED"
     assert len(place.runs()) == 1
+
+
+def test_a_second_signal_does_not_cut_off_the_status_of_a_run_that_is_ending(place, monkeypatch):
+    terminated = MlflowClient.set_terminated
+
+    def late(client, *words, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        terminated(client, *words, **named)
+
+    def main():
+        with place.start():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", late)
+    with pytest.raises(SystemExit):
+        errors.run(main)
+    (found,) = place.runs()
+    assert found.info.status == "KILLED"
 
 
 def test_a_run_holds_params_data_and_tags(place, monkeypatch):
