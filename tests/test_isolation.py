@@ -32,7 +32,7 @@ def note(event, args):
             return  # relative to an open folder, as when one is removed
         path = os.path.abspath(path)
         reading = flags & os.O_ACCMODE == os.O_RDONLY if mode is None else not set(mode) & set("wax+")
-        if reading and path.startswith(root):
+        if reading and path.startswith(root) and not os.path.isdir(path):
             seen.add(path.removeprefix(root))
 sys.addaudithook(note)
 try:

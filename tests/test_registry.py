@@ -15,7 +15,12 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 NAME = "small clothes"
-SCORES = {"fid_in_domain": 12.5, "reconstruction_loss": 0.03125}
+SCORES = {
+    name + end: value + more
+    for name, value in (("fid_in_domain", 12.5), ("reconstruction_loss", 0.03125), ("memorisation", 0.25))
+    for end, more in (("", 0), ("_low", -1), ("_high", 1))
+}
+PROTOCOL = {"extractor_digest": "e" * 64, "digest": "f" * 64}
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHON"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
@@ -38,7 +43,7 @@ import sys
 from pathlib import Path
 import torch
 from pipeline import artefacts, families, models
-from pipeline.artefacts import PreparedData, SavedModel
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.params import Params
 seed, folder = int(sys.argv[1]), Path("model")
 params, data = Params.load(Path()), PreparedData.open(Path())
@@ -47,6 +52,7 @@ settings = params.vae.model_dump()
 about = SavedModel("vae", "image", {"seed": seed, "family": "vae", "vae": settings, **data.params}, data.digest)
 with artefacts.replacing(folder) as temporary:
     models.save(temporary, families.build("vae", settings, data.spec), about)
+RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path())
 """
 
 
@@ -60,7 +66,7 @@ def workspace(tmp_path_factory):
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
     shutil.copyfile(ROOT / ".gitignore", folder / ".gitignore")
-    for part in ("data/prepared", "reports/train", "reports/evaluate"):
+    for part in ("data/prepared", "reports/evaluate"):
         (folder / part).mkdir(parents=True)
     about = {
         "source": NAME,
@@ -78,10 +84,8 @@ def workspace(tmp_path_factory):
     }
     (folder / "data/prepared/dataset.json").write_text(json.dumps(about))
     np.save(folder / "data/prepared/test.npy", np.zeros((2, 1, 28, 28), np.uint8))
-    record = {"run_id": "0" * 32, "experiment": NAME, "training": "0" * 16}
-    (folder / "reports/train/run.json").write_text(json.dumps(record))
     (folder / "reports/evaluate/metrics.json").write_text(json.dumps(SCORES))
-    (folder / "reports/evaluate/protocol.json").write_text(json.dumps({"extractor_digest": "e" * 64}))
+    (folder / "reports/evaluate/protocol.json").write_text(json.dumps(PROTOCOL))
     do(folder, "git", "init", "--quiet", "--initial-branch", "main")
     do(folder, "git", "add", ".")
     do(folder, "git", "commit", "--quiet", "--message", "all")
@@ -114,13 +118,14 @@ def test_version_can_be_traced_to_code_data_params_and_scores(workspace):
     assert tags["git.dirty"] == "false"
     assert tags["data_digest"] == "d" * 64
     assert tags["extractor_digest"] == "e" * 64
+    assert tags["protocol_digest"] == "f" * 64
     assert tags["model_digest"] == model_digest(workspace / "model")
     about = json.loads((workspace / "model/model.json").read_bytes())
     assert tags["params_digest"] == digest_of(about["params"])
     assert {name: float(tags[name]) for name in SCORES} == SCORES
     run = client(workspace).get_run(tags["run_id"])
     assert run.info.run_id == version.run_id
-    assert run.data.tags["restored_from"] == "0" * 32
+    assert run.data.tags["restored_from"] == "1" * 32
 
 
 def test_stage_leaves_which_version_it_made(workspace):

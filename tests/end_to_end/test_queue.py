@@ -116,7 +116,10 @@ def shown(folder):
     for baseline in json.loads(do(folder, "dvc", "exp", "show", "--json")):
         for experiment in baseline["experiments"] or []:
             (rev,) = experiment["revs"][:1]
-            found[experiment["name"]] = rev["data"]["metrics"]["reports/evaluate/metrics.json"]["data"]["fid_in_domain"]
+            if experiment["name"] in SETTINGS:
+                found[experiment["name"]] = rev["data"]["metrics"]["reports/evaluate/metrics.json"]["data"][
+                    "fid_in_domain"
+                ]
     return found
 
 
