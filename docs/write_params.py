@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -48,6 +48,10 @@ def allowed(field: FieldInfo) -> str:
 
 def kind(annotation: Any) -> str:
     """Return a type, or the values of a choice."""
+    if get_origin(annotation) is Annotated:
+        return kind(get_args(annotation)[0])
+    if get_origin(annotation) in (list, dict):
+        return f"{get_origin(annotation).__name__} of {', '.join(map(kind, get_args(annotation)))}"
     if get_origin(annotation) is None:
         return "null" if annotation is type(None) else annotation.__name__
     return " or ".join(f"`{each}`" if not isinstance(each, type) else kind(each) for each in get_args(annotation))

@@ -56,6 +56,19 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("reports/compare.html"), help="the page (default: %(default)s)"
     )
     compare.set_defaults(verb=_compare)
+    promote = verbs.add_parser(
+        "promote", help="make the challenger champion if it is better; exit 3 if that is undecided, 4 if refused"
+    )
+    promote.add_argument("--force", action="store_true", help="whatever the gate says; the reason goes on record")
+    promote.set_defaults(verb=_promote)
+    rollback = verbs.add_parser("rollback", help="make the previous champion champion again")
+    rollback.set_defaults(verb=_rollback)
+    history = verbs.add_parser("history", help="say who was champion when, and why")
+    history.set_defaults(verb=_history)
+    for verb in (promote, rollback, history):
+        verb.add_argument("name", nargs="?", metavar="NAME", help="the registered model (default: this workspace's)")
+    promote.add_argument("--reason", help="why, with --force")
+    rollback.add_argument("--reason", required=True, help="why")
     doctor = verbs.add_parser("doctor", help="look at the machine, the stores and what runs; exit 1 if all is not well")
     doctor.add_argument("--clean", action="store_true", help="remove the folders of old trainings in progress")
     doctor.add_argument("--days", type=float, default=7, help="what is old: untouched so long (default: %(default)s)")
@@ -126,6 +139,26 @@ def _compare(words: argparse.Namespace) -> None:
     from pipeline import comparing
 
     _say(comparing.compare(words.a, words.b, words.out))
+
+
+def _promote(words: argparse.Namespace) -> None:
+    if words.force != bool(words.reason):
+        raise UserError("--force and --reason belong together: say why the gate is passed over")
+    from pipeline import promoting
+
+    sys.exit(promoting.promote(words.name, words.reason))
+
+
+def _rollback(words: argparse.Namespace) -> None:
+    from pipeline import promoting
+
+    promoting.rollback(words.name, words.reason)
+
+
+def _history(words: argparse.Namespace) -> None:
+    from pipeline import promoting
+
+    promoting.history(words.name)
 
 
 def _doctor(words: argparse.Namespace) -> None:

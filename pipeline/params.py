@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -141,6 +141,24 @@ class RegisterParams(Section):
     """Name of the registered model; null takes the name of the source."""
 
 
+Score = Annotated[str, Field(pattern=r"^[a-z_]+$")]
+
+
+class GateParams(Section):
+    """What `pipeline promote` asks of a challenger; no stage reads it."""
+
+    decides: list[Score] = Field(min_length=1)
+    """Scores of which one has to be better than the champion's, and none worse."""
+    must_not_fall: list[Score]
+    """Scores of which none may be worse than the champion's."""
+    at_most: dict[Score, float]
+    """Scores that may not lie above a limit, champion or not."""
+    at_least: dict[Score, float]
+    """Scores that may not lie below a limit, champion or not."""
+    memorisation: float = Field(ge=0, le=1)
+    """Share of copies that the interval of `memorisation` may not lie wholly above."""
+
+
 class RuntimeParams(Section):
     """Where it runs: no stage depends on these, and changing them keeps every cached result."""
 
@@ -178,6 +196,7 @@ class Params(Section):
     train: TrainParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
+    gate: GateParams
     runtime: RuntimeParams
 
     @property
@@ -212,7 +231,7 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Return a nested mapping (or a section) as one level of dotted paths."""
     if isinstance(tree, BaseModel):
         tree = tree.model_dump(by_alias=True)
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or not tree:
         return {prefix: tree}
     flat: dict[str, Any] = {}
     for name, value in tree.items():

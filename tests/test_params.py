@@ -114,7 +114,10 @@ def test_a_width_that_groups_do_not_divide_is_refused(folder, section):
     [
         ("vae.latent", "beta, blocks, components, latent_dim"),
         ("prepare.split.tset", "test, train, val"),
-        ("registr", "content, evaluate, family, features, gan, image, prepare, register, runtime, seed, train, vae"),
+        (
+            "registr",
+            "family, features, gan, gate, image, prepare, register, runtime, seed, train, vae",
+        ),
         ("register_", "register"),
         ("register.nam", "name"),
     ],

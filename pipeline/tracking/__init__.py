@@ -4,7 +4,7 @@ from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.context import git
 from pipeline.tracking.evaluated import Evaluated, evaluated
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
-from pipeline.tracking.store import connect, reaching
+from pipeline.tracking.store import connect, is_registered, one_at_a_time, reaching
 
 __all__ = [
     "Evaluated",
@@ -15,7 +15,9 @@ __all__ = [
     "deliver_leftovers",
     "evaluated",
     "git",
+    "is_registered",
     "mark_killed",
+    "one_at_a_time",
     "reaching",
     "resume",
     "start",

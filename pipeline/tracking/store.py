@@ -95,6 +95,17 @@ def exists(client: MlflowClient, run_id: str) -> bool:
         return False
 
 
+def is_registered(client: MlflowClient, name: str) -> bool:
+    """Say whether a registry holds a model of that name."""
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return False
+    return True
+
+
 def experiment(client: MlflowClient, name: str) -> str:
     """Return the id of an experiment, made under a lock where it is new, its artifacts beside mlflow.db by default."""
     with one_at_a_time():

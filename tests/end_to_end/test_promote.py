@@ -1,0 +1,124 @@
+"""The verbs that move the champion, on versions that the real pipeline made."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from workspace import ENV, NAME, attempt, client, do, edit
+
+FETCH = """
+import sys
+from pathlib import Path
+from pipeline import registry, tracking
+tracking.connect()
+registry.download(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def place(vae, toggled, tmp_path):
+    """A copy of a workspace with a version of each family, of which the GAN's is the challenger."""
+    left = shutil.ignore_patterns("mlartifacts", ".pipeline", "tmp", "cache")
+    copy = Path(shutil.copytree(vae, tmp_path / "copy", ignore=left, symlinks=True))
+    client(copy).set_registered_model_alias(NAME, "challenger", "2")
+    return copy
+
+
+def aliases(place):
+    found = client(place).get_registered_model(NAME).aliases
+    return {alias: str(version) for alias, version in found.items() if alias != "challenger"}
+
+
+def test_first_challenger_becomes_champion_and_an_equal_one_after_it_does_not(place):
+    done = attempt(place, "pipeline", "promote")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"promoted: version 2 of {NAME}")
+    assert aliases(place) == {"champion": "2"}
+    assert "already" in do(place, "pipeline", "promote")
+    one = client(place).get_model_version(NAME, "2")
+    same = client(place).create_model_version(NAME, one.source, one.run_id, tags=one.tags)
+    client(place).set_registered_model_alias(NAME, "challenger", same.version)
+    done = attempt(place, "pipeline", "promote", NAME)
+    assert done.returncode == 3
+    assert done.stdout.startswith(f"undecided: version {same.version} of {NAME} against champion 2")
+    assert aliases(place) == {"champion": "2"}
+
+
+def test_challenger_beyond_a_limit_is_refused_unless_a_person_gives_a_reason_and_can_be_taken_back(place):
+    do(place, "pipeline", "promote")
+    client(place).set_registered_model_alias(NAME, "challenger", "1")
+    edit(place, {"gate.at_most": {"fid_in_domain": 1e-6}})
+    done = attempt(place, "pipeline", "promote")
+    assert done.returncode == 4
+    assert "above its limit" in done.stdout
+    assert aliases(place) == {"champion": "2"}
+    do(place, "pipeline", "promote", "--force", "--reason", "to try it")
+    assert aliases(place) == {"champion": "1", "previous": "2"}
+    do(place, "pipeline", "rollback", NAME, "--reason", "it was no good")
+    assert aliases(place) == {"champion": "2", "previous": "1"}
+    said = do(place, "pipeline", "history", NAME)
+    for part in ("none -> 2", "2 -> 1", "1 -> 2", "to try it", "it was no good", "forced, the gate said refused"):
+        assert part in said
+
+
+def test_champion_is_challenged_on_the_evidence_of_both(place):
+    do(place, "pipeline", "promote")
+    client(place).set_registered_model_alias(NAME, "challenger", "1")
+    done = attempt(place, "pipeline", "promote")
+    word, code = done.stdout.partition(":")[0], done.returncode
+    assert {"promoted": 0, "undecided": 3, "refused": 4}[word] == code
+    assert "fid_in_domain is" in done.stdout or "reconstruction_loss is" in done.stdout
+    assert aliases(place) == ({"champion": "1", "previous": "2"} if code == 0 else {"champion": "2"})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["promote", "nothing"], "no registered model"),
+        (["history", "nothing"], "no registered model"),
+        (["rollback", "--reason", "x"], "no previous champion"),
+        (["promote", "--force"], "--reason"),
+        (["promote", "--reason", "x"], "--force"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(place, words, said):
+    done = attempt(place, "pipeline", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_model_whose_files_were_changed_is_not_promoted_whatever_the_reason(place, tmp_path):
+    base = client(place)
+    one = base.get_model_version(NAME, "2")
+    model = tmp_path / "changed"
+    do(place, "python", "-c", FETCH, f"models:/{NAME}/2", str(model))
+    weights = model / "data/model/weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    changed = base.create_model_version(NAME, model.as_uri(), one.run_id, tags=one.tags)
+    base.set_registered_model_alias(NAME, "challenger", changed.version)
+    done = attempt(place, "pipeline", "promote", "--force", "--reason", "please")
+    assert done.returncode == 2
+    assert "weights.safetensors" in done.stderr
+    assert aliases(place) == {}
+
+
+@pytest.mark.slow
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(place):
+    words = ["pipeline", "promote", "--force", "--reason", "both at once"]
+    both = [
+        subprocess.Popen(words, cwd=place, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120) for process in both]
+    assert sorted(process.returncode for process in both) in ([0, 2], [0, 0])
+    assert sum(out.startswith("promoted") for out, _ in said) == 1
+    assert any("moved meanwhile" in err or "already" in out for out, err in said)
+    assert aliases(place) == {"champion": "2"}
+    tags = client(place).get_registered_model(NAME).tags
+    (entry,) = [json.loads(tags[name]) for name in tags if name.startswith("ledger.0")]
+    assert entry["who"].partition("@")[0] == os.environ.get("USER", entry["who"].partition("@")[0])

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from pipeline.evidence import Evidence
+from pipeline.gate import judge
+from pipeline.metrics.estimates import Estimate, mean
+from pipeline.params import GateParams
+
+PROTOCOL = {"seed": 0, "samples": 100}
+RULES = GateParams(
+    decides=["ssim"], must_not_fall=["precision"], at_most={"psnr": 50.0}, at_least={"ssim": 0.2}, memorisation=0.1
+)
+HARD = np.random.default_rng(0).normal(0, 0.1, 200)
+
+
+def evidence(ssim=0.5, precision=0.5, memorisation=0.0, protocol=PROTOCOL, psnr=20.0, spread=HARD):
+    estimates = {
+        "ssim": mean(ssim + spread, "test"),
+        "precision": mean(precision + spread, "test"),
+        "memorisation": mean(memorisation + spread, "test"),
+        "psnr": Estimate(psnr),
+    }
+    return Evidence(protocol, estimates)
+
+
+def test_without_a_champion_the_limits_alone_decide():
+    assert judge(evidence(), None, RULES).outcome == "promoted"
+    assert judge(evidence(psnr=51.0), None, RULES).outcome == "refused"
+
+
+def test_a_better_challenger_is_promoted_for_what_it_does_better():
+    found = judge(evidence(ssim=0.6), evidence(), RULES)
+    assert found.outcome == "promoted"
+    assert "ssim is better: 0.6" in found.reasons[0]
+
+
+def test_an_equal_challenger_is_undecided():
+    found = judge(evidence(), evidence(), RULES)
+    assert found.outcome == "undecided"
+    assert "ssim is undecided" in found.reasons[0]
+
+
+@pytest.mark.parametrize("worse", [{"ssim": 0.4}, {"ssim": 0.6, "precision": 0.4}])
+def test_a_challenger_that_is_worse_where_it_counts_is_refused_however_good_else(worse):
+    found = judge(evidence(**worse), evidence(), RULES)
+    assert found.outcome == "refused"
+    assert all("is worse" in reason for reason in found.reasons)
+
+
+def test_a_score_that_only_must_not_fall_promotes_nobody():
+    assert judge(evidence(precision=0.7), evidence(), RULES).outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"psnr": 51.0}, "psnr is 51, above its limit of 50"),
+        ({"ssim": 0.1, "spread": HARD - HARD.mean()}, "ssim is 0.1, below its limit of 0.2"),
+        ({"psnr": float("nan")}, "psnr is nan"),
+        ({"memorisation": 0.5}, "memorisation is 0.5"),
+    ],
+)
+def test_a_broken_limit_refuses_also_a_better_challenger(broken, said):
+    found = judge(evidence(**{"ssim": 0.9} | broken), evidence(ssim=0.01), RULES)
+    assert found.outcome == "refused"
+    assert said in " ".join(found.reasons)
+
+
+def test_copies_that_chance_may_make_are_let_through():
+    noisy = np.random.default_rng(0).normal(0, 2, 200)
+    assert judge(evidence(memorisation=0.15, spread=noisy - noisy.mean()), None, RULES).outcome == "promoted"
+
+
+def test_a_limit_or_a_decision_on_what_was_not_evaluated_refuses():
+    rules = RULES.model_copy(update={"decides": ["fid_in_domian"], "at_least": {"coverage": 0.5}})
+    assert judge(evidence(), None, rules).reasons == (
+        "fid_in_domian decides, and was not evaluated",
+        "coverage has a limit, and was not evaluated",
+    )
+
+
+def test_scores_of_different_protocols_are_undecided_with_what_differs():
+    found = judge(evidence(ssim=0.9), evidence(protocol=PROTOCOL | {"samples": 200}), RULES)
+    assert found.outcome == "undecided"
+    assert "samples is 200 and 100" in found.reasons[0]
