@@ -40,9 +40,6 @@ def promote(name: str | None, forced: str | None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         judgement, digest = _judge(client, name, challenger, champion, Path(temporary))
     outcome = "promoted" if forced is not None else judgement.outcome
-    _say(f"{outcome}: version {challenger} of {name}" + (f" against champion {champion}" if champion else ""))
-    for reason in judgement.reasons:
-        _say(f"  {reason}")
     if outcome == "promoted":
         entry = Entry(
             what="promotion",
@@ -55,6 +52,9 @@ def promote(name: str | None, forced: str | None) -> int:
             figures={each.score: [each.a, each.b, each.low, each.high, each.word] for each in judgement.verdicts},
         )
         _move(client, name, before, entry)
+    _say(f"{outcome}: version {challenger} of {name}" + (f" against champion {champion}" if champion else ""))
+    for reason in judgement.reasons:
+        _say(f"  {reason}")
     return CODES[outcome]
 
 

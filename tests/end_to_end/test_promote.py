@@ -38,7 +38,8 @@ def test_first_challenger_becomes_champion_and_an_equal_one_after_it_does_not(pl
     assert aliases(place) == {"champion": "2"}
     assert "already" in do(place, "pipeline", "promote")
     one = client(place).get_model_version(NAME, "2")
-    same = client(place).create_model_version(NAME, one.source, one.run_id, tags=one.tags)
+    source = client(place).get_model_version_download_uri(NAME, "2")
+    same = client(place).create_model_version(NAME, source, one.run_id, tags=one.tags)
     client(place).set_registered_model_alias(NAME, "challenger", same.version)
     done = attempt(place, "pipeline", "promote", NAME)
     assert done.returncode == 3
