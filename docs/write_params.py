@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -48,8 +48,6 @@ def allowed(field: FieldInfo) -> str:
 
 def kind(annotation: Any) -> str:
     """Return a type, or the values of a choice."""
-    if get_origin(annotation) is Annotated:
-        return kind(get_args(annotation)[0])
     if get_origin(annotation) in (list, dict):
         return f"{get_origin(annotation).__name__} of {', '.join(map(kind, get_args(annotation)))}"
     if get_origin(annotation) is None:

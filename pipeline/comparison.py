@@ -10,22 +10,9 @@ import numpy as np
 
 from pipeline.errors import ArtefactError
 from pipeline.evidence import Evidence
+from pipeline.metrics.direction import LESS, MORE
 from pipeline.metrics.estimates import LEVEL
 from pipeline.rng import numpy_rng
-
-LESS = frozenset(
-    (
-        "fid_in_domain",
-        "fid_infinity_in_domain",
-        "kid_in_domain",
-        "class_distance",
-        "memorisation",
-        "reconstruction_loss",
-        "bits_per_dim",
-    )
-)
-MORE = frozenset(("precision", "recall", "density", "coverage", "psnr", "ssim", "elbo", "iw_elbo"))
-"""Scores of which less, and of which more, is better; the others have no better."""
 
 Word = Literal["better", "worse", "undecided"]
 

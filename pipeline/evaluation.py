@@ -58,8 +58,7 @@ class Evaluation:
         for name, estimate in self.evidence.estimates.items():
             found[name] = estimate.value
             if estimate.parts:
-                rng = numpy_rng(self.evidence.protocol["seed"], "interval")
-                found[f"{name}_low"], found[f"{name}_high"] = estimate.interval(rng)
+                found[f"{name}_low"], found[f"{name}_high"] = self.evidence.interval(name)
         return found
 
 
@@ -165,8 +164,8 @@ def _likelihoods(model: Model, test: NDArray[np.uint8], chosen: NDArray[np.int64
     """Return what the family says of test, and the dear bounds of the first of the chosen items."""
     spec = model.content.spec
     own = model.family.score(scaled(test, spec), torch_rng(seed, "score"))
-    for x in scaled(test[chosen[:BOUNDED]], spec):
-        own |= model.family.bounds(x, torch_rng(seed, "bounds"))
+    few = torch.cat(list(scaled(test[chosen[:BOUNDED]], spec)))
+    own |= model.family.bounds(few, torch_rng(seed, "bounds"))
     figures = {name: values.double().cpu().numpy() for name, values in own.items()}
     return {name: mean(each, TEST) if each.ndim else Estimate(float(each)) for name, each in figures.items()}
 
@@ -174,7 +173,8 @@ def _likelihoods(model: Model, test: NDArray[np.uint8], chosen: NDArray[np.int64
 def _code() -> str:
     """Return the digest of the code that scores depend on, the model's own left out."""
     package = Path(__file__).parent
-    return artefacts.sha256(*sorted([Path(__file__), package / "extractor.py", *package.glob("metrics/*.py")]))
+    folders = [*package.glob("metrics/*.py"), *package.glob("contents/*.py")]
+    return artefacts.sha256(*sorted([Path(__file__), package / "extractor.py", *folders]))
 
 
 def _closest(content: Content, raws: Raws, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:

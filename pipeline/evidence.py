@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 from pipeline import artefacts
 from pipeline.errors import ArtefactError
 from pipeline.metrics.estimates import Estimate
+from pipeline.rng import numpy_rng
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Evidence:
 
     protocol: Mapping[str, Any]
     estimates: Mapping[str, Estimate]
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Return the bounds of a score's interval; for one that is not over items, the score itself twice."""
+        return self.estimates[name].interval(numpy_rng(self.protocol["seed"], "interval"))
 
     def write(self, folder: Path) -> None:
         """Write protocol.json, and influences.safetensors with an array named <score>/<population> for each."""

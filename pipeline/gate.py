@@ -10,7 +10,6 @@ from pipeline.comparison import Verdict, compare
 from pipeline.errors import ArtefactError
 from pipeline.evidence import Evidence
 from pipeline.params import GateParams
-from pipeline.rng import numpy_rng
 
 Outcome = Literal["promoted", "undecided", "refused"]
 
@@ -52,27 +51,21 @@ def judge(challenger: Evidence, champion: Evidence | None, rules: GateParams) ->
 
 
 def _broken(challenger: Evidence, rules: GateParams) -> tuple[str, ...]:
-    """Return which limits do not hold; a copier is one whose interval lies above the limit, since chance copies too."""
-    found = []
-    for name, estimate in challenger.estimates.items():
-        if not math.isfinite(estimate.value):
-            found.append(f"{name} is {estimate.value}")
-    found += [f"{name} decides, and was not evaluated" for name in rules.decides if name not in challenger.estimates]
-    for limits, fails, word in ((rules.at_most, float.__gt__, "above"), (rules.at_least, float.__lt__, "below")):
-        for name, limit in limits.items():
-            if name not in challenger.estimates:
-                found.append(f"{name} has a limit, and was not evaluated")
-            elif fails(challenger.estimates[name].value, float(limit)):
-                found.append(f"{name} is {challenger.estimates[name].value:.4g}, {word} its limit of {limit:g}")
-    copied = challenger.estimates.get("memorisation")
-    if copied is None:
-        found.append("memorisation was not evaluated")
-    else:
-        low, _ = copied.interval(numpy_rng(challenger.protocol["seed"], "interval"))
-        if low > rules.memorisation:
-            found.append(
-                f"memorisation is {copied.value:.3g}, at least {low:.3g}, above its limit of {rules.memorisation:g}"
-            )
+    """Return what speaks against a challenger by itself; a limit is broken where the whole interval lies beyond it."""
+    known = challenger.estimates
+    found = [f"{name} is {known[name].value}" for name in known if not math.isfinite(known[name].value)]
+    asked = dict.fromkeys([*rules.decides, *rules.at_most, *rules.at_least])
+    found += [f"{name} was not evaluated, and has a rule" for name in asked if name not in known]
+    if found:
+        return tuple(found)
+    for name, limit in rules.at_most.items():
+        low, _ = challenger.interval(name)
+        if low > limit:
+            found.append(f"{name} is {known[name].value:.4g}, at least {low:.4g}, above its limit of {limit:g}")
+    for name, limit in rules.at_least.items():
+        _, high = challenger.interval(name)
+        if high < limit:
+            found.append(f"{name} is {known[name].value:.4g}, at most {high:.4g}, below its limit of {limit:g}")
     return tuple(found)
 
 

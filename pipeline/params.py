@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -141,22 +141,17 @@ class RegisterParams(Section):
     """Name of the registered model; null takes the name of the source."""
 
 
-Score = Annotated[str, Field(pattern=r"^[a-z_]+$")]
-
-
 class GateParams(Section):
     """What `pipeline promote` asks of a challenger; no stage reads it."""
 
-    decides: list[Score] = Field(min_length=1)
+    decides: list[str] = Field(min_length=1)
     """Scores of which one has to be better than the champion's, and none worse."""
-    must_not_fall: list[Score]
+    must_not_fall: list[str]
     """Scores of which none may be worse than the champion's."""
-    at_most: dict[Score, float]
-    """Scores that may not lie above a limit, champion or not."""
-    at_least: dict[Score, float]
-    """Scores that may not lie below a limit, champion or not."""
-    memorisation: float = Field(ge=0, le=1)
-    """Share of copies that the interval of `memorisation` may not lie wholly above."""
+    at_most: dict[str, float]
+    """Scores whose interval may not lie wholly above a limit, champion or not."""
+    at_least: dict[str, float]
+    """Scores whose interval may not lie wholly below a limit, champion or not."""
 
 
 class RuntimeParams(Section):
@@ -233,10 +228,8 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
         tree = tree.model_dump(by_alias=True)
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat
+    parts = (flatten(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in tree.items())
+    return {path: value for part in parts for path, value in part.items()}
 
 
 def _say(problem: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artefacts, pages
-from pipeline.comparison import LESS, MORE
+from pipeline.metrics.direction import LESS, MORE
 from pipeline.pages import Drawing
 from pipeline.params import flatten
 

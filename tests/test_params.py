@@ -243,4 +243,6 @@ def test_flattening_a_section_uses_the_names_of_the_file():
     flat = flatten(Params.load(ROOT))
     assert "register.name" in flat
     assert flat["prepare.split.val"] == SHIPPED["prepare"]["split"]["val"]
-    assert set(flat) == {path for path, _, _ in fields()}
+    # limits are named by their scores
+    assert flat.pop("gate.at_most.memorisation") == SHIPPED["gate"]["at_most"]["memorisation"]
+    assert {*flat, "gate.at_most"} == {path for path, _, _ in fields()}

@@ -1,0 +1,17 @@
+"""Which way a score is better."""
+
+from __future__ import annotations
+
+LESS = frozenset(
+    (
+        "fid_in_domain",
+        "fid_infinity_in_domain",
+        "kid_in_domain",
+        "class_distance",
+        "memorisation",
+        "reconstruction_loss",
+        "bits_per_dim",
+    )
+)
+MORE = frozenset(("precision", "recall", "density", "coverage", "psnr", "ssim", "elbo", "iw_elbo"))
+"""Scores of which less, and of which more, is better; the others have no better."""
