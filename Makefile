@@ -39,11 +39,13 @@ check: $(READY) ## Lint, types, import layers, generated pages
 docs: $(READY) ## Write the pages that are made from code
 	@python docs/write_params.py
 
-bench: $(READY) ## Measure throughput, memory, the cost of durability, and how often verdicts are wrong
+bench: $(READY) ## Measure throughput, memory, the cost of durability, and what scores are worth
 	@python benchmarks/throughput.py
 	@python benchmarks/durability.py
 	@python benchmarks/memory.py
 	@python benchmarks/verdicts.py
+	@python benchmarks/intervals.py
+	@python benchmarks/copies.py
 
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000
 	@mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

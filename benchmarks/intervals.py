@@ -1,0 +1,56 @@
+"""How often intervals of 95 % hold the expectation of their score, on normal data, and how wide they are for that.
+
+The Frechet distance that is extrapolated to infinitely many samples, and the share of copies, are held against what
+they truly are; the others against their mean over all rounds.
+python benchmarks/intervals.py [--rounds 200]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from tqdm import trange
+
+from pipeline.metrics.estimates import Estimate
+from pipeline.metrics.frechet import Moments, distance, frechet, frechet_infinity
+from pipeline.metrics.kernel import kid
+from pipeline.metrics.memorisation import copies
+from pipeline.metrics.prdc import prdc
+
+FEATURES, ITEMS = 5, 500
+
+
+def estimates(rng: np.random.Generator, mixing: np.ndarray) -> dict[str, Estimate]:
+    """Return scores of one draw of real items and samples."""
+    real, samples = rng.normal(size=(ITEMS, FEATURES)), rng.normal(size=(ITEMS, FEATURES)) @ mixing.T + 0.2
+    train = rng.normal(size=(3 * ITEMS, FEATURES))
+    return {
+        "frechet": frechet(real, samples),
+        "frechet, extrapolated": frechet_infinity(real, samples, rng),
+        "kernel": kid(real, samples),
+        **prdc(real, samples),
+        "memorisation": copies(train, real, samples).share,
+    }
+
+
+def main() -> None:
+    """Simulate, and print a line a score."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    words = parser.parse_args()
+    mixing = np.random.default_rng(0).normal(size=(FEATURES, FEATURES)) / 2 + np.eye(FEATURES)
+    normals = [Moments(np.zeros(FEATURES), np.eye(FEATURES)), Moments(np.full(FEATURES, 0.2), mixing @ mixing.T)]
+    truths = {"frechet, extrapolated": distance(*normals), "memorisation": 0.0}
+    drawn = [estimates(np.random.default_rng(turn + 1), mixing) for turn in trange(words.rounds)]
+    for name in drawn[0]:
+        values = np.array([each[name].value for each in drawn])
+        bounds = np.array([each[name].interval(np.random.default_rng(turn)) for turn, each in enumerate(drawn)])
+        truth = truths.get(name, values.mean())
+        held = ((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean()
+        spread, width = values.std(), np.diff(bounds).mean() / 3.92
+        print(f"{name:22} held {held:.3f}, spread {spread:.4f}, as the intervals say {width:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
