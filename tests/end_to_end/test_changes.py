@@ -93,6 +93,7 @@ def test_same_params_data_and_code_give_the_same_bytes(vae, copy):
     assert digests(copy, "model") == digests(vae, "model")
 
 
+@pytest.mark.slow
 def test_colleague_with_the_cache_trains_nothing_and_a_new_score_goes_to_a_replacement_of_the_run(vae, store, tmp_path):
     clone = tmp_path / "clone"
     do(tmp_path, "git", "clone", "--quiet", str(vae), "clone")

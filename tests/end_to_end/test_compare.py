@@ -1,6 +1,9 @@
 """The verb `compare` on models that the real pipeline made."""
 
+import pytest
 from workspace import NAME, attempt, do, own_copy
+
+pytestmark = pytest.mark.slow
 
 
 def verdicts(said):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from workspace import ENV, NAME, attempt, client, do, edit
 
+pytestmark = pytest.mark.slow
+
 FETCH = """
 import sys
 from pathlib import Path
@@ -108,7 +110,6 @@ def test_model_whose_files_were_changed_is_not_promoted_whatever_the_reason(plac
     assert aliases(place) == {}
 
 
-@pytest.mark.slow
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(place):
     words = ["pipeline", "promote", "--force", "--reason", "both at once"]
     both = [

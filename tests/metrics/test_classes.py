@@ -13,6 +13,7 @@ def test_the_distance_is_zero_for_the_same_shares_and_one_for_classes_apart():
     assert class_distance(np.array([0, 1]), np.array([2, 2])).value == 1
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     p, q, held = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 0
     for seed in range(300):

@@ -19,6 +19,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal():
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     held = 0
     for seed in range(300):

@@ -31,6 +31,7 @@ def test_sets_apart_are_farther_than_sets_alike():
     assert kid(features(100), features(100, 1, 1.0)).value > 10 * abs(kid(features(100), features(100, 1)).value)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_expectation_about_as_often_as_they_say():
     found = [kid(features(80, seed), features(60, seed + 5000, 0.5)) for seed in range(200)]
     truth = np.mean([each.value for each in found])

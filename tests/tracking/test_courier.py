@@ -182,7 +182,10 @@ def test_a_thread_that_cannot_keep_the_load_of_the_machine_goes_on(place, carrie
     carrier.start()
     until(lambda: carrier.away or not carrier.is_alive())
     time.sleep(0.5)
-    spool.path.write_bytes(whole)
+    # in one step: a file that is still empty is a spool without figures
+    mended = spool.path.with_suffix(".mended")
+    mended.write_bytes(whole)
+    mended.replace(spool.path)
     until(lambda: place.history(run_id, "train/loss") or not carrier.is_alive())
     assert carrier.is_alive()
     carrier.close("FINISHED")
