@@ -50,7 +50,7 @@ class Clone:
         with Repo(self.root) as repo:
             return {task["name"]: task["status"] for task in repo.experiments.celery_queue.status()}
 
-    def until(self, true, seconds=60):
+    def until(self, true, seconds=180):
         end = time.monotonic() + seconds
         while not (value := true()):
             assert time.monotonic() < end, self.status()

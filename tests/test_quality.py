@@ -1,0 +1,128 @@
+"""Small trainings on real images: their scores stay in recorded bands, and leave them without any term of a loss."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+import yaml
+from stages import PARAMS, ROOT
+from torch.nn import functional
+from trainings import RUNTIME
+
+from pipeline import artefacts, evaluation, families
+from pipeline.artefacts import PreparedData, SavedModel
+from pipeline.batches import Batches, scaled
+from pipeline.families.base import Losses
+from pipeline.families.gan import Gan
+from pipeline.families.vae import Vae
+from pipeline.game import Game
+from pipeline.models import Model
+from pipeline.params import EvaluateParams, TrainParams
+from pipeline.rng import key, torch_rng
+from pipeline.stages import features, prepare
+from pipeline.training import fit
+
+SMALL = {
+    "image": {"size": 16, "channels": 1},
+    "features": {"epochs": 2, "width": 8, "size": 16},
+    "vae": PARAMS["vae"] | {"latent_dim": 8, "width": 16, "blocks": 0, "components": 4},
+    "gan": PARAMS["gan"] | {"latent_dim": 16, "width": 32, "blocks": 0, "projection_steps": 10, "projection_starts": 1},
+    "train": PARAMS["train"] | {"batch_size": 70, "warmup_steps": 10, "ema": 0.98},
+}
+EPOCHS = {"vae": 2, "gan": 3}
+BANDS = {
+    "vae": {
+        "fid_in_domain": (3.8, 7.0),
+        "coverage": (0.12, 0.25),
+        "reconstruction_loss": (0.017, 0.026),
+        "elbo": (-1335, -1318),
+        "kl": (14.4, 16.2),
+    },
+    "gan": {"fid_in_domain": (6, 19), "coverage": (0.11, 0.25), "reconstruction_loss": (0.05, 0.07)},
+}
+"""Three standard deviations of the scores of five seeds to either side: another processor is like another seed."""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A workspace with small images, prepared, and their extractor."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "data").mkdir()
+    (folder / "data" / "raw").symlink_to(ROOT / "data" / "raw")
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump(copy.deepcopy(PARAMS) | SMALL))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        prepare.main()
+        features.main()
+    return folder
+
+
+def outside(workspace, name, checkpoints):
+    """Train a family, and return the scores that are not in its bands."""
+    data = PreparedData.open(workspace)
+    settings = TrainParams(**SMALL["train"] | {"epochs": EPOCHS[name]})
+    batches = Batches(data.array("train"), settings.batch_size, 0, lambda: game.done)
+    with torch.random.fork_rng():
+        torch.manual_seed(key(0, "weights"))
+        family = families.build(name, SMALL[name], data.spec)
+    game = Game(family, settings, len(batches), 0)
+    trained = fit(game, batches, RUNTIME, checkpoints)
+    trained.finish(scaled(data.array("train"), data.spec), torch_rng(0, "finish"))
+    model = Model(trained.requires_grad_(False).eval(), data.content, SavedModel(name, "image", {}, data.digest))
+    found = evaluation.evaluate(
+        model, data, workspace / artefacts.FEATURES, EvaluateParams(samples=1000, reconstructions=50), 0
+    ).scores
+    return {score: found[score] for score, (low, high) in BANDS[name].items() if not low <= found[score] <= high}
+
+
+@pytest.mark.parametrize("name", BANDS)
+def test_a_family_learns_as_well_as_it_did(small, name, tmp_path):
+    assert outside(small, name, tmp_path) == {}
+
+
+def without_kl(self, player, x, noise, progress):
+    whole = WHOLE["vae"](self, player, x, noise, progress)
+    return Losses(-whole.terms["log_px_z"], whole.terms)
+
+
+def without_likelihood(self, player, x, noise, progress):
+    whole = WHOLE["vae"](self, player, x, noise, progress)
+    return Losses(whole.terms["kl"], whole.terms)
+
+
+def critic_of(on_data, on_samples):
+    """Return hinge losses whose terms have these weights for the critic."""
+
+    def loss(self, player, x, noise, progress):
+        if player == "generator":
+            return WHOLE["gan"](self, player, x, noise, progress)
+        with torch.no_grad():
+            samples = self.generator(noise(len(x), self.latent_dim))
+        real, drawn = self.critic(torch.cat([x, samples])).split(len(x))
+        return Losses(on_data * functional.relu(1 - real).mean() + on_samples * functional.relu(1 + drawn).mean())
+
+    return loss
+
+
+def with_the_generator_turned_round(self, player, x, noise, progress):
+    whole = WHOLE["gan"](self, player, x, noise, progress)
+    return Losses(-whole.total if player == "generator" else whole.total)
+
+
+WHOLE = {"vae": Vae.loss, "gan": Gan.loss}
+BROKEN = [
+    pytest.param(Vae, without_kl, id="vae without its KL term"),
+    pytest.param(Vae, without_likelihood, id="vae without its likelihood"),
+    pytest.param(Gan, critic_of(0, 1), id="gan whose critic sees no data"),
+    pytest.param(Gan, critic_of(1, 0), id="gan whose critic sees no samples"),
+    pytest.param(Gan, with_the_generator_turned_round, id="gan whose generator helps the critic"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "loss"), BROKEN)
+def test_a_broken_loss_takes_the_scores_out_of_their_bands(small, family, loss, monkeypatch, tmp_path):
+    monkeypatch.setattr(family, "loss", loss)
+    assert outside(small, family.__name__.lower(), tmp_path) != {}
