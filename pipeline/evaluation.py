@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ PAIRWISE = 10_000
 BOUNDED = 128
 """Items of test whose likelihood is bounded the dear way."""
 ALONE = Team()
-PARTS = ("samples", "features", "reconstructions", "figures", "pictures")
+PIECE = 16 * CHUNK
+"""Samples that a process holds at a time."""
+PARTS = ("samples", "reconstructions", "figures", "pictures")
 
 
 @dataclass(frozen=True)
@@ -62,30 +65,29 @@ class Evaluation:
         return found
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Samples that this process drew, raw, and the features (n, d) of the samples of all processes."""
-
-    raws: Raws
-    features: NDArray[np.float32]
-
-
 def draw(
     model: Model,
     features: Path,
     settings: EvaluateParams,
     seed: int,
     team: Team,
-    begin: Callable[[str], None] = lambda part: None,
-) -> Drawn:
-    """Draw samples and compute their features, divided among the processes of a team."""
-    content, yardstick = model.content, Extractor.load(features, model.content.spec)
-    begin("samples")
-    first, n = team.part(settings.samples, CHUNK)
-    raws = content.decode(model.sample(n, seed, first))
-    begin("features")
-    mine = yardstick.features(np.stack([content.encode(raw) for raw in raws]) if n else model.sample(0, seed))
-    return Drawn(raws, team.join(mine, settings.samples, CHUNK))
+    done: Callable[[float], None] = lambda share: None,
+) -> NDArray[np.float32]:
+    """Draw samples and return their features (n, d), a piece at a time, divided among the processes of a team.
+
+    The features lie in a temporary file, so that memory does not grow with the number of samples.
+    """
+    content, yardstick, total = model.content, Extractor.load(features, model.content.spec), settings.samples
+    with tempfile.TemporaryFile() as file:
+        found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.about.size))
+    for start in range(0, total, PIECE * team.size):
+        n = min(PIECE * team.size, total - start)
+        first, mine = team.part(n, CHUNK)
+        raws = content.decode(model.sample(mine, seed, start + first))
+        stored = np.stack([content.encode(raw) for raw in raws]) if mine else model.sample(0, seed)
+        found[start : start + n] = team.join(yardstick.features(stored), n, CHUNK)
+        done((start + n) / total)
+    return found
 
 
 def evaluate(
@@ -103,8 +105,8 @@ def evaluate(
             bar.n = PARTS.index(part)
             bar.set_postfix_str(part)
 
-        drawn = draw(model, features, settings, seed, team, begin)
-        raws, sampled = drawn.raws, drawn.features
+        begin("samples")
+        sampled = draw(model, features, settings, seed, team, lambda share: bar.set_postfix_str(f"samples {share:.0%}"))
         begin("reconstructions")
         chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
         originals, x_hat = content.decode(test[chosen]), content.decode(_reconstruct(model, test[chosen], seed))
@@ -120,10 +122,10 @@ def evaluate(
             estimates["class_distance"] = class_distance(yardstick.predict(reference.test), yardstick.predict(sampled))
         begin("pictures")
         pictures = {
-            "samples": content.show(raws[:SHOWN], COLUMNS),
+            "samples": content.show(content.decode(model.sample(min(SHOWN, settings.samples), seed)), COLUMNS),
             "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
             "interpolation": content.show(_interpolate(model, content, seed), STEPS),
-            "nearest": _closest(content, raws, data.array("train"), reference.rows, copied),
+            "nearest": _closest(model, seed, data.array("train"), reference.rows, copied),
         }
         bar.n = len(PARTS)
     protocol: dict[str, Any] = {
@@ -177,11 +179,12 @@ def _code() -> str:
     return artefacts.sha256(*sorted([Path(__file__), package / "extractor.py", *folders]))
 
 
-def _closest(content: Content, raws: Raws, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:
+def _closest(model: Model, seed: int, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:
     """Return the samples that lie nearest to an item of train, the nearest first, with that item below each."""
-    order = np.argsort(copied.distances[: len(raws)])[:PAIRS]
-    sources = content.decode(train[rows[copied.sources[order]]])
-    return content.show([*(raws[i] for i in order), *sources], PAIRS)
+    order = np.argsort(copied.distances)[:PAIRS]
+    samples = np.concatenate([model.sample(1, seed, int(i)) for i in order])
+    sources = train[rows[copied.sources[order]]]
+    return model.content.show(model.content.decode(np.concatenate([samples, sources])), PAIRS)
 
 
 def _reconstruct(model: Model, items: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

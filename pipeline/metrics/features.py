@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 TEST, SAMPLES = "test", "samples"
 """Names of the populations that a score is over."""
 BLOCK = 2**24
-"""Distances that are held at a time."""
+"""Distances, or features, that are held at a time."""
 
 
 def checked(features: NDArray[np.floating], least: int = 2) -> NDArray[np.float64]:
@@ -25,6 +25,12 @@ def checked(features: NDArray[np.floating], least: int = 2) -> NDArray[np.float6
     if not np.isfinite(wide).all():
         raise ValueError("features hold values that are not finite")
     return wide
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Yield the parts that n rows of features are taken in, so that memory does not grow with n."""
+    step = max(1, BLOCK // size)
+    yield from (slice(start, min(n, start + step)) for start in range(0, n, step))
 
 
 def squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics.estimates import Estimate
-from pipeline.metrics.features import SAMPLES, TEST, checked
+from pipeline.metrics.features import SAMPLES, TEST, blocks, checked
 
 SIZES, ORDERS = 8, 4
 """Of the parts of the samples that `frechet_infinity` extrapolates from, and how many times they are drawn."""
@@ -63,7 +63,10 @@ def moments(features: NDArray[np.floating]) -> Moments:
     Raises:
         ValueError: there are fewer than two rows, or a value is not finite.
     """
-    return RunningMoments(features.shape[1]).add(features).moments()
+    running = RunningMoments(features.shape[1])
+    for rows in blocks(*features.shape):
+        running.add(features[rows])
+    return running.moments()
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -95,20 +98,22 @@ def frechet_infinity(real: NDArray[np.floating], generated: NDArray[np.floating]
     The intercept of a line through the distances of nested parts of the samples, a quarter to all of them, over 1 / n;
     the mean over seeded orders of the samples.
     """
-    n = len(generated)
-    sizes = np.unique(np.linspace(max(2, n // 4), n, SIZES).astype(int))
-    if len(sizes) < 2:
+    n, size = generated.shape
+    ends = np.unique(np.linspace(max(2, n // 4), n, SIZES).astype(int))
+    if len(ends) < 2:
         raise ValueError(f"no line goes through the distances of {n} samples")
-    slopes = 1 / sizes - np.mean(1 / sizes)
-    weights = 1 / len(sizes) - slopes * np.mean(1 / sizes) / np.square(slopes).sum()
+    slopes = 1 / ends - np.mean(1 / ends)
+    weights = 1 / len(ends) - slopes * np.mean(1 / ends) / np.square(slopes).sum()
     a, whole = moments(real), moments(generated)
     root = _power(a.covariance, 0.5)
     effect, value, counted = _influence(generated, whole, a), 0.0, np.zeros(n)
     for _ in range(ORDERS):
-        order = rng.permutation(n)
-        for size, weight in zip(sizes, weights / ORDERS, strict=True):
-            value += weight * _distance(a, root, moments(generated[order[:size]]))
-            counted[order[:size]] += weight * n / size
+        order, part = rng.permutation(n), RunningMoments(size)
+        for begin, end, weight in zip((0, *ends[:-1]), ends, weights / ORDERS, strict=True):
+            for rows in blocks(end - begin, size):
+                part.add(generated[order[begin:end][rows]])
+            value += weight * _distance(a, root, part.moments())
+            counted[order[:end]] += weight * n / end
     effect = effect * counted
     return Estimate(value, {TEST: _influence(real, a, whole), SAMPLES: effect - effect.mean()})
 
@@ -121,10 +126,13 @@ def _influence(features: NDArray[np.floating], own: Moments, other: Moments) -> 
     """
     root = _power(other.covariance, 0.5)
     transport = root @ _power(root @ own.covariance @ root, -0.5) @ root
-    centred = np.asarray(features, np.float64) - own.mean
-    found = 2 * centred @ (own.mean - other.mean) + (centred @ (np.eye(len(own.mean)) - transport) * centred).sum(1)
-    centred_found: NDArray[np.float64] = found - found.mean()
-    return centred_found
+    shift, form = 2 * (own.mean - other.mean), np.eye(len(own.mean)) - transport
+    found = np.empty(len(features))
+    for rows in blocks(*features.shape):
+        centred = np.asarray(features[rows], np.float64) - own.mean
+        found[rows] = centred @ shift + (centred @ form * centred).sum(1)
+    found -= found.mean()
+    return found
 
 
 def _power(matrix: NDArray[np.float64], power: float) -> NDArray[np.float64]:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -178,3 +180,31 @@ def test_the_extrapolated_distance_repeats_with_its_seed():
     a, b = features(90, 5), features(70, 5, 1)
     first, again, other = (frechet_infinity(a, b, np.random.default_rng(seed)).value for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_scores_are_the_same_in_however_many_blocks_features_are_read(monkeypatch):
+    a, b = features(90, 5), features(70, 5, 1)
+    whole = [module.frechet(a, b), frechet_infinity(a, b, np.random.default_rng(0))]
+    monkeypatch.setattr("pipeline.metrics.features.BLOCK", 5 * 8)
+    parts = [module.frechet(a, b), frechet_infinity(a, b, np.random.default_rng(0))]
+    for one, other in zip(whole, parts, strict=True):
+        assert one.value == pytest.approx(other.value, rel=1e-9)
+        for name, part in one.parts.items():
+            np.testing.assert_allclose(other.parts[name], part, rtol=1e-8, atol=1e-8)
+
+
+def test_memory_does_not_grow_with_the_features_that_lie_in_a_file(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.metrics.features.BLOCK", 2**16)
+    n, d = 50_000, 32
+    on_disk = np.memmap(tmp_path / "features", np.float32, "w+", shape=(n, d))
+    on_disk[:] = features(n, d)
+    tracemalloc.start()
+    try:
+        moments(on_disk)
+        of_moments = tracemalloc.get_traced_memory()[1]
+        module.frechet(features(100, d), on_disk)
+        of_all = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert of_moments < 4 * 8 * 2**16
+    assert of_all < of_moments + 3 * 8 * n
