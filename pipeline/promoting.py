@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from mlflow import MlflowClient
 
-from pipeline import artefacts, gate, ledger, models, project, registry, tracking
+from pipeline import artefacts, claims, gate, ledger, models, project, registry, tracking
 from pipeline.errors import ArtefactError, TrackingError, UserError
 from pipeline.evidence import Evidence
 from pipeline.gate import Judgement
@@ -29,7 +31,7 @@ def promote(name: str | None, forced: str | None) -> int:
         UserError: there is no challenger, its files are damaged, or somebody else moved the champion meanwhile.
     """
     name, client = name or _own_name(), tracking.connect()
-    with tracking.reaching(), tracking.one_at_a_time():
+    with tracking.reaching(), _alone(client, name):
         before = _aliases(client, name)
     challenger, champion = before.get(CHALLENGER), before.get(CHAMPION)
     if challenger is None:
@@ -65,7 +67,7 @@ def rollback(name: str | None, reason: str) -> None:
         UserError: there is none, or somebody else moved the champion meanwhile.
     """
     name, client = name or _own_name(), tracking.connect()
-    with tracking.reaching(), tracking.one_at_a_time():
+    with tracking.reaching(), _alone(client, name):
         before = _aliases(client, name)
     champion, previous = before.get(CHAMPION), before.get(PREVIOUS)
     if previous is None or previous == champion:
@@ -77,7 +79,7 @@ def rollback(name: str | None, reason: str) -> None:
 def history(name: str | None) -> None:
     """Say who was champion when, and why."""
     name, client = name or _own_name(), tracking.connect()
-    with tracking.reaching():
+    with tracking.reaching(), _alone(client, name):
         _aliases(client, name)
         found = ledger.entries(client, name)
     for entry in found:
@@ -122,7 +124,7 @@ def _assert_sound(folder: Path, registered: str | None) -> None:
 
 def _move(client: MlflowClient, name: str, before: dict[str, str], entry: Entry) -> None:
     """Move the champion, unless it is not what was judged any more."""
-    with tracking.reaching(), tracking.one_at_a_time():
+    with tracking.reaching(), _alone(client, name):
         now = _aliases(client, name)
         if any(now.get(alias) != before.get(alias) for alias in (CHALLENGER, CHAMPION, PREVIOUS)):
             last = ledger.entries(client, name)[-1:]
@@ -135,12 +137,19 @@ def _move(client: MlflowClient, name: str, before: dict[str, str], entry: Entry)
 
 def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
     """Return the aliases, a move that was cut off being finished first."""
-    if not tracking.is_registered(client, name):
-        raise TrackingError(f"{name} is no registered model; `mlflow ui` lists what is registered")
     finished = ledger.finish(client, name)
     if finished:
         sys.stderr.write(f"the {finished.what} of version {finished.champion} had been cut off, and is finished now\n")
     return ledger.aliases(client, name)
+
+
+@contextmanager
+def _alone(client: MlflowClient, name: str) -> Iterator[None]:
+    """Keep others off a model that has to be registered."""
+    if not tracking.is_registered(client, name):
+        raise TrackingError(f"{name} is no registered model; `mlflow ui` lists what is registered")
+    with claims.alone(client, name):
+        yield
 
 
 def _own_name() -> str:
