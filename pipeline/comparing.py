@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artefacts, comparison, pages, tracking
+from pipeline import artefacts, comparison, pages, project, revisions, tracking
 from pipeline.artefacts import SavedModel
 from pipeline.comparison import Verdict
 from pipeline.errors import UserError
@@ -28,14 +28,17 @@ class Contender:
 
 
 def contender(name: str, temporary: Path) -> Contender:
-    """Return what a person names: a workspace, or what is tracked, fetched into `temporary`."""
-    if Path(name).is_dir():
-        about = SavedModel.read(Path(name) / artefacts.MODEL)
-        params = {key: str(value) for key, value in flatten(dict(about.params)).items()}
-        return Contender(name, params, Path(name) / artefacts.REPORTS / "evaluate")
-    temporary.mkdir()
-    found = tracking.evaluated(tracking.connect(), name, temporary)
-    return Contender(name, found.params, found.folder)
+    """Return what a person names: a workspace; or, fetched into `temporary`, what is in git or what is tracked."""
+    evaluation = artefacts.REPORTS / "evaluate"
+    place = Path(name) if Path(name).is_dir() else temporary
+    if place == temporary:
+        place.mkdir()
+        if not revisions.fetch(project.workspace(), name, (artefacts.MODEL, evaluation), place):
+            found = tracking.evaluated(tracking.connect(), name, place)
+            return Contender(name, found.params, found.folder)
+    about = SavedModel.read(place / artefacts.MODEL)
+    params = {key: str(value) for key, value in flatten(dict(about.params)).items()}
+    return Contender(name, params, place / evaluation)
 
 
 def compare(a: str, b: str, out: Path) -> str:

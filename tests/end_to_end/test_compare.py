@@ -1,5 +1,7 @@
 """The verb `compare` on models that the real pipeline made."""
 
+import shutil
+
 import pytest
 from workspace import NAME, attempt, do, own_copy
 
@@ -45,3 +47,21 @@ def test_scores_of_different_protocols_are_refused_and_an_experiment_is_found_by
     done = attempt(copy, "pipeline", "compare", vae, "more-samples")
     assert done.returncode == 2
     assert "samples is 200 and 300" in done.stderr
+
+
+def test_an_experiment_that_changed_nothing_but_its_evaluation_is_not_taken_for_the_run_that_it_shares(
+    vae, store, tmp_path
+):
+    copy, page = own_copy(vae, store, tmp_path), tmp_path / "page.html"
+    do(copy, "git", "add", "dvc.lock")
+    do(copy, "git", "commit", "-qm", "locked")
+    for name, samples in (("less", 150), ("more", 160)):
+        do(copy, "dvc", "exp", "run", "--temp", "-n", name, "-S", f"evaluate.samples={samples}")
+    done = attempt(copy, "pipeline", "compare", "less", "more")
+    assert "samples is 150 and 160" in done.stderr
+    said = do(copy, "pipeline", "compare", "HEAD", vae, "--out", page)
+    assert set(verdicts(said).values()) == {"undecided"}
+    shutil.rmtree(copy / ".dvc" / "cache")
+    done = attempt(copy, "pipeline", "compare", "less", "more")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "dvc fetch" in done.stderr
