@@ -48,4 +48,4 @@ bench: $(READY) ## Measure throughput, memory, the cost of durability, and what 
 	@python benchmarks/copies.py
 
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000
-	@mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

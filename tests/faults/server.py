@@ -28,6 +28,7 @@ class Server:
         words += ["--backend-store-uri", f"sqlite:///{self.database}", "--workers", "1"]
         words += ["--artifacts-destination", str(folder / "artifacts")]
         self.log = (folder / "server.log").open("w")
+        env = env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.process = subprocess.Popen(words, cwd=folder, env=env, stdout=self.log, stderr=self.log)
         self._until_up()
         self.door = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
