@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline import contents
 from pipeline.contents.base import Content, DataSpec
 from pipeline.errors import ArtefactError
+from pipeline.params import RegisterParams
 
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -120,6 +121,10 @@ class PreparedData:
     def spec(self) -> DataSpec:
         """What its arrays look like."""
         return self.content.spec
+
+    def registered_as(self, settings: RegisterParams) -> str:
+        """Return the name of the registered model: the one that was chosen, or else that of the source."""
+        return settings.name or str(self.about["source"])
 
     @property
     def digest(self) -> str:

@@ -33,6 +33,8 @@ from pipeline.params import EvaluateParams
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng, torch_rng
 from pipeline.team import Team
+from pipeline.traversals import STEPS as WALKED
+from pipeline.traversals import traverse
 
 SHOWN, COLUMNS = 128, 16
 PAIRS, PATHS, STEPS = 16, 8, 16
@@ -121,10 +123,12 @@ def evaluate(
         if yardstick.about.task == "labels":
             estimates["class_distance"] = class_distance(yardstick.predict(reference.test), yardstick.predict(sampled))
         begin("pictures")
+        walks = traverse(model.family, torch_rng(seed, "traverse"))
         pictures = {
             "samples": content.show(content.decode(model.sample(min(SHOWN, settings.samples), seed)), COLUMNS),
             "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
             "interpolation": content.show(_interpolate(model, content, seed), STEPS),
+            "traversals": content.show(content.decode(data.spec.quantise(walks.x)), WALKED, walks.captions),
             "nearest": _closest(model, seed, data.array("train"), reference.rows, copied),
         }
         bar.n = len(PARTS)

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import TypeAlias
 
 STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem; }
+:root { color-scheme: light dark; --fine: light-dark(#555, #bbb); --rule: light-dark(#ddd, #444);
+  --own: light-dark(#1d4ed8, #8ab4ff); --other: light-dark(#a21caf, #f0abfc); --tick: light-dark(#b45309, #fbbf24); }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem;
+  color: light-dark(#111, #eee); background: light-dark(#fff, #16181c); }
+h2 { margin: 2rem 0 .5rem; font-size: 1.2rem; }
+p, figcaption, th { color: var(--fine); }
+p { margin: .3rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
+th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { font-weight: normal; }
 .wide { overflow-x: auto; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; }
-img { max-width: 100%; height: auto; image-rendering: pixelated; }
+p, figcaption { overflow-wrap: anywhere; }
+figcaption { margin-bottom: .3rem; }
+img { max-width: 100%; height: auto; }
 svg { vertical-align: middle; }
-.mark { fill: currentColor; } .span { stroke: currentColor; stroke-width: 2; } .tick { stroke: #c60; stroke-width: 2; }
-.line { fill: none; stroke: #36c; stroke-width: 1.5; } .bar { fill: #36c9; }
+.key span { margin-right: 1.2rem; white-space: nowrap; }
+.own { fill: var(--own); stroke: var(--own); } .other { fill: var(--other); stroke: var(--other); }
+.tick { fill: var(--tick); stroke: var(--tick); } path { stroke-width: 2; } rect { stroke: none; }
+.line { fill: none; stroke: var(--own); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.curve { width: 100%; border-bottom: 1px solid var(--rule); }
 .better { color: light-dark(#176c2f, #6fdc8c); } .worse { color: light-dark(#b3261e, #ff8a80); }
+@media (max-width: 40rem) {
+  tr { display: flex; flex-wrap: wrap; column-gap: 1rem; padding: .4rem 0; border-bottom: 1px solid var(--rule); }
+  tr:has(th) { display: none; }
+  td:empty { display: none; }
+  td { border: 0; padding: 0; white-space: normal; overflow-wrap: anywhere; min-width: 0; }
+  td:first-child { flex-basis: 100%; font-weight: 600; }
+  td[data-head]::before { content: attr(data-head) " "; color: var(--fine); }
+}
 """
-WIDTH, HEIGHT = 200, 16
+WIDTH, HEIGHT = 200, 22
 """Of a drawing within a table, in pixels."""
+CURVE = 80
+"""Height of a curve, in pixels."""
+Span: TypeAlias = tuple[float, float, float]
+"""A value, and the bounds of its interval."""
 
 
 class Drawing(str):
@@ -47,19 +72,28 @@ def heading(text: str) -> str:
 
 
 def paragraph(text: str) -> str:
-    """Return a paragraph."""
-    return f"<p>{escape(text)}</p>"
+    """Return a paragraph; what stands between backticks is code."""
+    marked = re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
+    return f"<p>{marked}</p>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a cell that says better or worse has that one's colour."""
+    """Return a table; a cell that says better or worse has that one's colour.
 
-    def row(cells: Sequence[str], tag: str) -> str:
-        classes = [f' class="{cell}"' if tag == "td" and cell in ("better", "worse") else "" for cell in cells]
-        return "<tr>" + "".join(f"<{tag}{c}>{_cell(t)}</{tag}>" for t, c in zip(cells, classes, strict=True)) + "</tr>"
+    On a narrow screen a row becomes a block, and each cell says what its column is.
+    """
 
-    body = "\n".join(row(cells, "td") for cells in rows)
-    return f'<div class="wide"><table>\n{row(head, "th")}\n{body}\n</table></div>'
+    def cell(text: str, name: str) -> str:
+        colour = f' class="{text}"' if text in ("better", "worse") else ""
+        label = f' data-head="{escape(name)}"' if name else ""
+        return f"<td{colour}{label}>{text if isinstance(text, Drawing) else escape(text)}</td>"
+
+    # the first cell of a row is what the row is about
+    names = ["", *head[1:]]
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = ["".join(map(cell, cells, names)) for cells in rows]
+    lines = "\n".join(f"<tr>{each}</tr>" for each in [top, *body])
+    return f'<div class="wide"><table>\n{lines}\n</table></div>'
 
 
 def pictures(captions: Iterable[tuple[str, Path]]) -> str:
@@ -79,22 +113,43 @@ def grid(figures: Iterable[str]) -> str:
     return '<div class="pair">\n' + "\n".join(figures) + "\n</div>"
 
 
-def interval(value: float, low: float, high: float, tick: float | None = None) -> Drawing:
-    """Return a dot at a value on its interval, and a tick, on an axis that holds them and zero."""
-    held = [value, low, high, 0.0, *([] if tick is None else [tick])]
+def key(kinds: Mapping[str, str]) -> str:
+    """Return what each kind of mark (`own`, `other`, `tick`) stands for."""
+    marks = {kind: _svg(12, 12, f'<rect class="{kind}" width="12" height="12"/>') for kind in kinds}
+    found = "\n".join(f"<span>{marks[kind]} {escape(text)}</span>" for kind, text in kinds.items())
+    return f'<p class="key">{found}</p>'
+
+
+def intervals(own: Span, other: Span | None = None, tick: float | None = None) -> Drawing:
+    """Return a dot on its interval, above another one and over a tick where there are any, on an axis of their own.
+
+    The axis holds what is drawn; zero as well where that is a single interval, which shows how narrow it is.
+    """
+    spans = {"own": own} if other is None else {"own": own, "other": other}
+    held = [each for span in spans.values() for each in span] + ([0.0] if tick is None and other is None else [])
+    held += [] if tick is None else [tick]
     begin, end = min(held), max(held)
-    value_at, low_at, high_at, *tick_at = (
-        2 + (each - begin) / ((end - begin) or 1.0) * (WIDTH - 4) for each in (value, low, high, *held[4:])
+
+    def at(value: float) -> float:
+        return 4 + (value - begin) / ((end - begin) or 1.0) * (WIDTH - 8)
+
+    drawn = [] if tick is None else [f'<path class="tick" d="M{at(tick):.1f},0V{HEIGHT}"/>']
+    for place, (kind, (value, low, high)) in enumerate(spans.items(), 1):
+        y = HEIGHT * place / (len(spans) + 1)
+        line = f'<path d="M{at(low):.1f},{y:.1f}H{at(high):.1f}"/>'
+        drawn.append(f'<g class="{kind}">{line}<circle cx="{at(value):.1f}" cy="{y:.1f}" r="3"/></g>')
+    return _svg(WIDTH, HEIGHT, "".join(drawn))
+
+
+def bars(own: float, other: float) -> Drawing:
+    """Return two bars, one under the other, of shares of the width."""
+    height = HEIGHT / 2 - 2
+    shares = enumerate((("own", own), ("other", other)))
+    drawn = (
+        f'<rect class="{kind}" y="{1 + row * HEIGHT / 2:.1f}" width="{share * WIDTH:.1f}" height="{height}"/>'
+        for row, (kind, share) in shares
     )
-    middle = HEIGHT / 2
-    ticks = "".join(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}"/>' for x in tick_at)
-    span = f'<line class="span" x1="{low_at:.1f}" x2="{high_at:.1f}" y1="{middle}" y2="{middle}"/>'
-    return _svg(WIDTH, HEIGHT, f'{ticks}{span}<circle class="mark" cx="{value_at:.1f}" cy="{middle}" r="3"/>')
-
-
-def bar(share: float) -> Drawing:
-    """Return a bar of a share of the width."""
-    return _svg(WIDTH // 2, HEIGHT, f'<rect class="bar" width="{share * WIDTH / 2:.1f}" height="{HEIGHT}"/>')
+    return _svg(WIDTH, HEIGHT, "".join(drawn))
 
 
 def curve(name: str, values: Sequence[float]) -> str:
@@ -102,16 +157,15 @@ def curve(name: str, values: Sequence[float]) -> str:
     low, high = min(values), max(values)
     step = WIDTH / max(1, len(values) - 1)
     points = " ".join(
-        f"{i * step:.1f},{2 + (high - value) / ((high - low) or 1.0) * 56:.1f}" for i, value in enumerate(values)
+        f"{i * step:.1f},{2 + (high - value) / ((high - low) or 1.0) * (CURVE - 4):.1f}"
+        for i, value in enumerate(values)
     )
-    drawn = _svg(WIDTH, 60, f'<polyline class="line" points="{points}"/>')
     said = escape(f"{name}: {values[0]:.4g} to {values[-1]:.4g}")
+    drawn = _svg(WIDTH, CURVE, f'<polyline class="line" points="{points}"/>', "curve")
     return f"<figure><figcaption>{said}</figcaption>{drawn}</figure>"
 
 
-def _svg(width: int, height: int, content: str) -> Drawing:
-    return Drawing(f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}">{content}</svg>')
-
-
-def _cell(text: str) -> str:
-    return text if isinstance(text, Drawing) else escape(text)
+def _svg(width: int, height: int, content: str, kind: str = "") -> Drawing:
+    """Return a drawing, which those who cannot see it need not hear of: what it shows is said beside it."""
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    return Drawing(f'<svg class="{kind}" aria-hidden="true" {size}>{content}</svg>')

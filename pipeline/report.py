@@ -9,63 +9,104 @@ from typing import Any
 
 from pipeline import artefacts, pages
 from pipeline.metrics.direction import LESS, MORE
-from pipeline.pages import Drawing
+from pipeline.pages import Drawing, Span
 from pipeline.params import flatten
+from pipeline.tracking import Scored
 
 PICTURES = {
-    "samples": "Samples",
-    "reconstructions": "Test items above their reconstructions",
-    "interpolation": "Ways between two samples, a way a row",
-    "nearest": "The samples nearest to an item of train, above that item",
+    "samples": ("Samples", "Drawn one after the other, none of them picked."),
+    "reconstructions": ("Reconstructions", "Items of test, and under each what the model makes of it."),
+    "interpolation": ("Ways between samples", "Each row leads from one sample to another."),
+    "traversals": (
+        "Single dimensions of the latent",
+        "Three samples. In each row one dimension goes from -3 to 3 standard deviations of what latents are drawn "
+        "from, and the others stay. These dimensions change samples the most, the first one most of all.",
+    ),
+    "nearest": ("Nearest neighbours", "The samples that lie nearest to an item of train, and under each that item."),
 }
 FLOOR = "_floor"
+BOUNDS = ("_low", "_high")
 
 
-def write(folder: Path, scores: Mapping[str, float], lineage: Mapping[str, Any], curves: Path) -> None:
-    """Write report.html into a folder of an evaluation, from the files beside it and the curves of the training."""
-    protocol = [(name, str(value)) for name, value in artefacts.read_json(folder / "protocol.json").items()]
+def write(
+    folder: Path, scores: Mapping[str, float], lineage: Mapping[str, Any], curves: Path, champion: Scored | None
+) -> None:
+    """Write report.html into a folder of an evaluation, from the files beside it and the curves of the training.
+
+    `champion` is what the registry held when the model was evaluated.
+    """
+    protocol = artefacts.read_json(folder / "protocol.json")
+    said, rival = _champion(champion, str(lineage["model_digest"]), str(protocol["digest"]))
+    kinds = {"own": "this model", "tick": "real items of train"} | ({"other": "the champion"} if rival else {})
     parts = [
         pages.heading("Scores on test"),
-        pages.paragraph("Each with its interval of 95 %, drawn from zero; the tick is what real items of train score."),
-        pages.table(("score", "value", "95 %", "", "better"), _scores(scores)),
+        pages.paragraph("Each with its interval of 95 %, on an axis of its own. ↓: less is better, ↑: more is better."),
+        pages.paragraph(said),
+        pages.key(kinds),
+        pages.table(("score", "value", "95 %", "champion" if rival else "", ""), _scores(scores, rival)),
     ]
-    for name, caption in PICTURES.items():
-        parts += [pages.heading(caption), pages.pictures([(name, folder / f"{name}.png")])]
+    for name, (title, caption) in PICTURES.items():
+        parts += [pages.heading(title), pages.pictures([(caption, folder / f"{name}.png")])]
     classes = _rows(folder / "classes.csv")
     if classes:
-        parts += [pages.heading("Classes"), pages.table(("class", "samples", "", "test", ""), _classes(classes))]
+        parts += [
+            pages.heading("Classes"),
+            pages.key({"own": "samples", "other": "test"}),
+            pages.table(("class", "samples", "test", ""), _classes(classes)),
+        ]
     drawn = {path.relative_to(curves).with_suffix("").as_posix(): _rows(path) for path in sorted(curves.rglob("*.csv"))}
     parts += [
         pages.heading("Curves, an epoch a point"),
         pages.grid(pages.curve(name, [float(row[1]) for row in rows]) for name, rows in drawn.items()),
         pages.heading("How the scores were made"),
-        pages.table(("protocol", ""), protocol),
+        pages.table(("protocol", ""), [(name, str(value)) for name, value in protocol.items()]),
         pages.heading("What the model was made of"),
         pages.table(("lineage", ""), [(name, str(value)) for name, value in flatten(dict(lineage)).items()]),
     ]
     (folder / "report.html").write_text(pages.page(f"A {lineage['family']}, evaluated", *parts))
 
 
-def _scores(scores: Mapping[str, float]) -> list[tuple[str, ...]]:
+def _champion(champion: Scored | None, model_digest: str, protocol_digest: str) -> tuple[str, Mapping[str, float]]:
+    """Return what is said of the champion, and its scores where they can be held against those of the model."""
+    if champion is None:
+        return "No champion was known when this model was evaluated.", {}
+    called = f"version {champion.version} of {champion.name}"
+    if champion.model_digest == model_digest:
+        return f"When this model was evaluated, it was the champion: {called}.", {}
+    stands = f"When this model was evaluated, the champion was {called}"
+    if champion.protocol_digest != protocol_digest:
+        return f"{stands}; other protocol: its scores cannot be held against these, and are not drawn.", {}
+    compare = f"`pipeline compare models:/{champion.name}/{champion.version} .`"
+    return f"{stands}. Which one is better, compared item by item, says {compare}", champion.scores
+
+
+def _scores(scores: Mapping[str, float], rival: Mapping[str, float]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, value in scores.items():
-        if name.endswith((FLOOR, "_low", "_high")):
+        if name.endswith((FLOOR, *BOUNDS)):
             continue
-        low, high, floor = (scores.get(f"{name}{end}") for end in ("_low", "_high", FLOOR))
-        if low is None or high is None:
-            width, drawn = "", Drawing("")
-        else:
-            width, drawn = f"{low:.4g} to {high:.4g}", pages.interval(value, low, high, floor)
-        rows.append((name, f"{value:.4g}", width, drawn, "less" if name in LESS else "more" if name in MORE else ""))
+        own, other = _span(name, scores), _span(name, rival)
+        width, drawn = "", Drawing("")
+        if own:
+            width, drawn = f"{own[1]:.4g} to {own[2]:.4g}", pages.intervals(own, other, scores.get(f"{name}{FLOOR}"))
+        better = " ↓" if name in LESS else " ↑" if name in MORE else ""
+        theirs = f"{rival[name]:.4g}" if name in rival else ""
+        rows.append((name + better, f"{value:.4g}", width, theirs, drawn))
     return rows
+
+
+def _span(name: str, scores: Mapping[str, float]) -> Span | None:
+    """Return a score with its bounds, if it has any."""
+    value, low, high = (scores.get(f"{name}{end}") for end in ("", *BOUNDS))
+    return None if value is None or low is None or high is None else (value, low, high)
 
 
 def _classes(rows: list[list[str]]) -> list[tuple[str, ...]]:
     most = max(float(share) for _, *shares in rows for share in shares) or 1.0
     found: list[tuple[str, ...]] = []
-    for name, sampled, real in rows:
-        bars = [pages.bar(float(share) / most) for share in (sampled, real)]
-        found.append((name, f"{float(sampled):.1%}", bars[0], f"{float(real):.1%}", bars[1]))
+    for name, *shares in rows:
+        sampled, real = map(float, shares)
+        found.append((name, f"{sampled:.1%}", f"{real:.1%}", pages.bars(sampled / most, real / most)))
     return found
 
 

@@ -1,9 +1,11 @@
 import csv
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from pipeline import artefacts, report
+from pipeline.tracking import Scored
 
 SCORES = {
     "fid_in_domain": 4.0,
@@ -12,6 +14,7 @@ SCORES = {
     "fid_in_domain_floor": 0.9,
     "kl": 7,
 }
+CHAMPION = Scored("clothes", "3", "def", "p", {"fid_in_domain": 6.5, "fid_in_domain_low": 6, "fid_in_domain_high": 7})
 LINEAGE = {"family": "vae", "params": {"vae": {"beta": 1.5}}, "model_digest": "abc"}
 
 
@@ -19,7 +22,7 @@ LINEAGE = {"family": "vae", "params": {"vae": {"beta": 1.5}}, "model_digest": "a
 def folder(tmp_path):
     for name in report.PICTURES:
         Image.new("RGB", (8, 8), "blue").save(tmp_path / f"{name}.png")
-    artefacts.write_json(tmp_path / "protocol.json", {"split": "test", "samples": 2000})
+    artefacts.write_json(tmp_path / "protocol.json", {"split": "test", "samples": 2000, "digest": "p"})
     table(tmp_path / "classes.csv", ["class", "samples", "test"], ["Coat", "0.25", "0.5"], ["Bag", "0.75", "0.5"])
     table(tmp_path / "curves/val/elbo.csv", ["epoch", "value"], ["1", "-90"], ["2", "-80.5"])
     return tmp_path
@@ -31,8 +34,8 @@ def table(path, *rows):
         csv.writer(file).writerows(rows)
 
 
-def written(folder, scores=SCORES):
-    report.write(folder, scores, LINEAGE, folder / "curves")
+def written(folder, scores=SCORES, champion=None):
+    report.write(folder, scores, LINEAGE, folder / "curves", champion)
     return (folder / "report.html").read_text()
 
 
@@ -57,16 +60,31 @@ def test_bounds_and_floors_are_drawn_and_get_no_row_of_their_own(folder):
     text = written(folder)
     assert "fid_in_domain_low" not in text
     assert "fid_in_domain_floor" not in text
-    assert text.count('class="tick"') == 1
-    assert text.count('class="span"') == 1
+    assert text.count('<path class="tick"') == 1
+    assert text.count("<circle") == 1
 
 
-def test_an_interval_is_drawn_in_its_order_within_the_drawing(folder):
-    text = str(report.pages.interval(4.0, 3.0, 5.0, 0.9))
-    places = [float(text.split(f'{name}="')[1].split('"')[0]) for name in ("x1", "cx")]
-    low = float(text.split('class="span" x1="')[1].split('"')[0])
-    high = float(text.split('class="span"')[1].split('x2="')[1].split('"')[0])
-    assert 0 <= places[0] < low < places[1] < high <= report.pages.WIDTH
+def test_the_champion_is_drawn_beside_the_model(folder):
+    text = written(folder, champion=CHAMPION)
+    assert "the champion was version 3 of clothes" in text
+    assert ">6.5</td>" in text
+    assert text.count('<g class="other">') == 1
+
+
+@pytest.mark.parametrize(
+    ("champion", "said"),
+    [
+        (None, "No champion was known"),
+        (replace(CHAMPION, protocol_digest="q"), "version 3 of clothes; other protocol"),
+        (replace(CHAMPION, model_digest="abc"), "it was the champion: version 3 of clothes"),
+    ],
+    ids=["none", "of another protocol", "the model itself"],
+)
+def test_a_champion_that_cannot_be_held_against_the_model_is_named_and_not_drawn(folder, champion, said):
+    text = written(folder, champion=champion)
+    assert said in text
+    assert '<g class="other">' not in text
+    assert ">champion</th>" not in text
 
 
 def test_data_without_classes_have_no_table_of_them(folder):

@@ -9,6 +9,7 @@ from pipeline import artefacts, evaluation, models, project, report, team, track
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
+from pipeline.ledger import CHAMPION
 from pipeline.params import Params, flatten
 from pipeline.work import Work
 
@@ -35,7 +36,9 @@ def main() -> None:
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
         lineage = {**asdict(model.about), "model_digest": artefacts.model_digest(workspace / artefacts.MODEL)}
-        report.write(folder, found.scores, lineage, workspace / artefacts.REPORTS / "train" / "curves")
+        name = data.registered_as(params.register_)
+        champion = tracking.scored(tracked.client, f"models:/{name}@{CHAMPION}")
+        report.write(folder, found.scores, lineage, workspace / artefacts.REPORTS / "train" / "curves", champion)
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.evidence.protocol}))
         tracked.files(folder, "evaluate")

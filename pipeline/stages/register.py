@@ -15,7 +15,7 @@ def main() -> None:
     """Register model/ under register.name, and leave which version it is."""
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
-    name = params.register_.name or str(data.about["source"])
+    name = data.registered_as(params.register_)
     scores = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
     protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder = workspace / artefacts.MODEL

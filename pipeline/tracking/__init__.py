@@ -2,13 +2,14 @@
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.context import git
-from pipeline.tracking.evaluated import Evaluated, evaluated
+from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, is_registered, one_at_a_time, reaching
 
 __all__ = [
     "Evaluated",
     "Run",
+    "Scored",
     "Training",
     "abandoned",
     "connect",
@@ -20,5 +21,6 @@ __all__ = [
     "one_at_a_time",
     "reaching",
     "resume",
+    "scored",
     "start",
 ]

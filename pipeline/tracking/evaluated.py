@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import TrackingError
-from pipeline.tracking.store import reaching
+from pipeline.tracking.store import AWAY, reaching, said
 
 EXPERIMENT = "dvc.experiment"
 
@@ -25,6 +28,17 @@ class Evaluated:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A registered version, the digest of the protocol that it was scored by last, and all figures of its run."""
+
+    name: str
+    version: str
+    model_digest: str
+    protocol_digest: str
+    scores: Mapping[str, float]
+
+
 def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
     """Fetch the evaluation of a run id, of models:/NAME/VERSION or models:/NAME@ALIAS, or of an experiment of DVC.
 
@@ -32,7 +46,7 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
         TrackingError: there is no such run, or it was not evaluated.
     """
     with reaching():
-        run = _version(client, name) if name.startswith("models:/") else _run(client, name)
+        run = _run_of(client, _version(client, name)) if name.startswith("models:/") else _run(client, name)
     if run is None:
         raise TrackingError(
             f"{name} is no folder, run id, models:/NAME@ALIAS, models:/NAME/VERSION or experiment of `dvc exp show` "
@@ -48,6 +62,20 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
     return Evaluated(run_id, dict(run.data.params), Path(found))
 
 
+def scored(client: MlflowClient, uri: str) -> Scored | None:
+    """Return what the registry knows of models:/NAME@ALIAS; None if there is none, or the store does not say."""
+    try:
+        version = _version(client, uri)
+        run = _run_of(client, version)
+    except AWAY as error:
+        sys.stderr.write(f"warning: {uri} cannot be looked up ({said(error)})\n")
+        return None
+    if version is None or run is None:
+        return None
+    digests = version.tags.get("model_digest", ""), run.data.tags.get("protocol.digest", "")
+    return Scored(str(version.name), str(version.version), *digests, run.data.metrics)
+
+
 def _run(client: MlflowClient, name: str) -> Run | None:
     try:
         return client.get_run(name)
@@ -61,16 +89,18 @@ def _run(client: MlflowClient, name: str) -> Run | None:
     return found[0] if found else None
 
 
-def _version(client: MlflowClient, uri: str) -> Run | None:
+def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
     name, at, alias = uri.removeprefix("models:/").rpartition("@")
     try:
         if at:
-            version = client.get_model_version_by_alias(name, alias)
-        else:
-            name, _, number = uri.removeprefix("models:/").rpartition("/")
-            version = client.get_model_version(name, number)
+            return client.get_model_version_by_alias(name, alias)
+        name, _, number = uri.removeprefix("models:/").rpartition("/")
+        return client.get_model_version(name, number)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         return None
-    return client.get_run(version.run_id) if version.run_id else None
+
+
+def _run_of(client: MlflowClient, version: ModelVersion | None) -> Run | None:
+    return client.get_run(version.run_id) if version and version.run_id else None

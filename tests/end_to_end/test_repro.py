@@ -28,6 +28,7 @@ OUTS = [
     "reports/evaluate/samples.png",
     "reports/evaluate/reconstructions.png",
     "reports/evaluate/interpolation.png",
+    "reports/evaluate/traversals.png",
     "reports/evaluate/nearest.png",
     "reports/evaluate/classes.csv",
     "reports/evaluate/report.html",
