@@ -10,12 +10,10 @@ from typing import Any
 
 import mlflow.artifacts
 import mlflow.pyfunc
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from pipeline import artefacts, serving
 from pipeline.errors import TrackingError
@@ -28,13 +26,12 @@ PACKAGE = Path(__file__).parent
 
 
 def register(
-    run: Run, name: str, folder: Path, shape: tuple[int, ...], tags: Mapping[str, Any], description: str = ""
+    run: Run, name: str, folder: Path, signature: ModelSignature, tags: Mapping[str, Any], description: str = ""
 ) -> ModelVersion:
     """Make a model folder a version of the registered model `name`, and point `challenger` at it.
 
     The same bytes are registered once: a second time, the version that they have already becomes the challenger, and
     goes on saying where it came from.
-    `shape` is that of one raw item.
     """
     client, digest = run.client, artefacts.model_digest(folder)
     version = find(client, name, digest)
@@ -44,7 +41,7 @@ def register(
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = _log(run, folder, shape)
+        source = _log(run, folder, signature)
         told = {DIGEST: digest} | {key: str(value) for key, value in tags.items()}
         made = client.create_model_version(name, source, run.id, tags=told, description=description)
         version = client.get_model_version(name, made.version)
@@ -70,12 +67,8 @@ def download(uri: str, to: Path) -> Path:
         raise TrackingError(f"{uri}: {str(error).splitlines()[0]}; `mlflow ui` lists what is registered") from error
 
 
-def _log(run: Run, folder: Path, shape: tuple[int, ...]) -> str:
+def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
     """Log the pyfunc to the run, and return the URI of what was logged."""
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType.long, "n"), ColSpec(DataType.long, "seed")]),
-        outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
-    )
     pinned = [f"{each}=={importlib.metadata.version(each).partition('+')[0]}" for each in REQUIREMENTS]
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary) / PACKAGE.name

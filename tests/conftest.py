@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from registered import register_twice
 
 from pipeline import families
 from pipeline.artefacts import SavedModel
@@ -102,3 +103,11 @@ def toy():
 @pytest.fixture(scope="session")
 def colour():
     return Toy(channels=3)
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory):
+    """A workspace whose model is a version in a registry; tests only read it."""
+    folder = tmp_path_factory.mktemp("registered")
+    register_twice(folder)
+    return folder

@@ -68,10 +68,15 @@ class Rejected:
 
 
 class Content(Protocol):
-    """A kind of data: how it is read, encoded, decoded, shown, and compared item by item."""
+    """A kind of data: how it is read, encoded, decoded, shown, serialised, and compared item by item.
+
+    Attributes:
+        formats: names of those that raw items are serialised in, the default first.
+    """
 
     name: str
     spec: DataSpec
+    formats: tuple[str, ...]
 
     def read(self, source: Path) -> Iterator[Item | Rejected]:
         """Yield what lies in a source, in any order."""
@@ -94,4 +99,8 @@ class Content(Protocol):
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image:
         """Return a picture of raw items, row by row, for a person to look at."""
+        ...
+
+    def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
+        """Return raw items in one of `formats`: an array, or a text for each, as JSON can hold them."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +25,7 @@ class ImageContent:
     """Square images of `size` pixels; a raw item is (height, width, channels) uint8."""
 
     name = "image"
+    formats: tuple[str, ...] = ("array", "png")
 
     def __init__(self, size: int, channels: Literal[1, 3]) -> None:
         """Set the side in pixels and the number of channels."""
@@ -84,6 +87,10 @@ class ImageContent:
                 draw.text((left, top + side + 1), _fitted(names[i], font, side), fill="black", font=font)
         return page
 
+    def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
+        """Return images as an array (n, height, width, channels) uint8, or each as base64 of a PNG file."""
+        return np.ascontiguousarray(raws) if form == "array" else [_base64_png(raw) for raw in raws]
+
     def _with_channels(self, raw: Raw) -> Raw:
         """Return the image with this content's channels: grey is repeated, colour is weighed to luma (ITU-R 601)."""
         if raw.shape[2] == self.channels:
@@ -93,6 +100,12 @@ class ImageContent:
 
 def _picture(raw: NDArray[Any]) -> Image.Image:
     return Image.fromarray(raw[..., 0] if raw.shape[2] == 1 else np.ascontiguousarray(raw))
+
+
+def _base64_png(raw: NDArray[Any]) -> str:
+    file = io.BytesIO()
+    _picture(raw).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def _fitted(text: str, font: Any, width: int) -> str:

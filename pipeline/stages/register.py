@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline import artefacts, models, project, registry, tracking
+from pipeline import artefacts, models, project, registry, serving, tracking
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.errors import run
 from pipeline.params import Params
@@ -19,7 +19,8 @@ def main() -> None:
     scores = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
     protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder = workspace / artefacts.MODEL
-    about = models.load(folder).about
+    model = models.load(folder)
+    about = model.about
     with tracking.resume(RunRecord.read(workspace), about) as tracked:
         tags = {
             "family": about.family,
@@ -33,10 +34,9 @@ def main() -> None:
             "protocol_digest": protocol["digest"],
             **{name: f"{scores[name]:.6g}" for score in TOLD for name in (score, f"{score}_low", f"{score}_high")},
         }
-        raw = data.content.decode(data.array("test")[:1])[0]
         described = f"A {about.family} of {data.about['source']}, trained on {data.about['counts']['train']} items."
         with tracking.reaching():
-            version = registry.register(tracked, name, folder, raw.shape, tags, described)
+            version = registry.register(tracked, name, folder, serving.signature(model), tags, described)
     left = {
         "name": name,
         "version": int(version.version),

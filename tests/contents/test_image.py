@@ -1,7 +1,12 @@
+import base64
+import io
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from pipeline.contents.image import ImageContent
 
@@ -109,3 +114,16 @@ def test_a_caption_takes_room_below_its_image_and_stays_within_its_width():
     page = np.asarray(captioned)
     assert page[66:, 2:66].min() < 128
     assert page[:, 66:].min() == 255
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_format_holds_the_pixels_as_they_are_and_can_be_sent_as_json(channels):
+    content = ImageContent(16, channels)
+    stored = np.random.default_rng(0).integers(0, 256, (3, *content.spec.shape), np.uint8)
+    raws = content.decode(stored)
+    array, files = (content.serialise(raws, form) for form in content.formats)
+    assert json.loads(json.dumps(array.tolist())) == raws.tolist()
+    for text, raw in zip(json.loads(json.dumps(files)), raws, strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as file:
+            assert file.format == "PNG"
+            np.testing.assert_array_equal(np.atleast_3d(np.asarray(file)), raw)

@@ -1,0 +1,98 @@
+"""A workspace whose model is a version in a real MLflow registry."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).parents[1]
+NAME = "small clothes"
+SCORES = {
+    name + end: value + more
+    for name, value in (("fid_in_domain", 12.5), ("reconstruction_loss", 0.03125), ("memorisation", 0.25))
+    for end, more in (("", 0), ("_low", -1), ("_high", 1))
+}
+PROTOCOL = {"extractor_digest": "e" * 64, "digest": "f" * 64}
+ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHON"))} | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+    **{f"GIT_{who}_{what}": "a@b.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def attempt(folder, *words, **env):
+    return subprocess.run(words, cwd=folder, env=ENV | env, capture_output=True, text=True, timeout=180, check=False)
+
+
+def do(folder, *words, **env):
+    done = attempt(folder, *words, **env)
+    assert done.returncode == 0, f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+MODEL = """
+import sys
+from pathlib import Path
+import torch
+from pipeline import artefacts, families, models
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.params import Params
+seed, folder = int(sys.argv[1]), Path("model")
+params, data = Params.load(Path()), PreparedData.open(Path())
+torch.manual_seed(seed)
+settings = params.vae.model_dump()
+about = SavedModel("vae", "image", {"seed": seed, "family": "vae", "vae": settings, **data.params}, data.digest)
+with artefacts.replacing(folder) as temporary:
+    models.save(temporary, families.build("vae", settings, data.spec), about)
+RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path())
+"""
+
+
+def register_twice(folder):
+    """Make a folder a committed workspace in which an untrained model was registered, twice."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["register"]["name"] = NAME
+    params["vae"] |= {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
+    shutil.copyfile(ROOT / ".gitignore", folder / ".gitignore")
+    for part in ("data/prepared", "reports/evaluate"):
+        (folder / part).mkdir(parents=True)
+    about = {
+        "source": NAME,
+        "homepage": None,
+        "digest": "d" * 64,
+        "content": "image",
+        "settings": {"size": 28, "channels": 1},
+        "prepare": params["prepare"],
+        "title": None,
+        "licence": None,
+        "counts": {"train": 8, "val": 2, "test": 2},
+        "rejected": 0,
+        "duplicates": 0,
+        "classes": ["."],
+    }
+    (folder / "data/prepared/dataset.json").write_text(json.dumps(about))
+    (folder / "reports/evaluate/metrics.json").write_text(json.dumps(SCORES))
+    (folder / "reports/evaluate/protocol.json").write_text(json.dumps(PROTOCOL))
+    do(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    do(folder, "git", "add", ".")
+    do(folder, "git", "commit", "--quiet", "--message", "all")
+    do(folder, "python", "-c", MODEL, "1")
+    do(folder, "python", "-m", "pipeline.stages.register")
+    shutil.copyfile(folder / "reports/register/version.json", folder / "reports/register/at first.json")
+    do(folder, "python", "-m", "pipeline.stages.register")
+
+
+def client(workspace):
+    uri = f"sqlite:///{workspace / 'mlflow.db'}"
+    return MlflowClient(uri, uri)
+
+
+def challenger(workspace):
+    return client(workspace).get_model_version_by_alias(NAME, "challenger")

@@ -1,0 +1,131 @@
+"""Both families as pyfuncs; what HTTP adds is in test_serving_http.py."""
+
+import base64
+import io
+import logging
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from pipeline import models, serving
+from pipeline.families import FAMILIES
+from pipeline.families.base import CHUNK
+from pipeline.rng import torch_rng
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def served(request, toy, tmp_path_factory):
+    """A model, and the same one as MLflow loads it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "model").mkdir()
+    models.save(folder / "model", toy.family(request.param), toy.about(request.param))
+    model = models.load(folder / "model")
+    mlflow.pyfunc.save_model(
+        folder / "version",
+        loader_module="pipeline.serving",
+        data_path=str(folder / "model"),
+        signature=serving.signature(model),
+        pip_requirements=["mlflow"],
+    )
+    return model, mlflow.pyfunc.load_model(str(folder / "version"))
+
+
+def drawn(model, n, seed):
+    return model.content.decode(model.sample(n, seed))
+
+
+def latents(model, n, seed):
+    return model.family.latents(CHUNK, torch_rng(seed, "sample", 0))[:n].numpy()
+
+
+def refused(pyfunc, rows=None, **params):
+    with pytest.raises(MlflowException) as caught:
+        pyfunc.predict([] if rows is None else rows, params=params)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    return caught.value.message
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}, np.empty((0, 4)), pd.DataFrame()])
+def test_without_latents_samples_of_the_seed_are_drawn(served, nothing):
+    model, pyfunc = served
+    found = pyfunc.predict(nothing, params={"n": 3, "seed": 5})
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, drawn(model, 3, 5))
+
+
+def test_a_request_that_asks_for_nothing_gets_the_first_sample_of_seed_0(served):
+    model, pyfunc = served
+    np.testing.assert_array_equal(pyfunc.predict([]), drawn(model, 1, 0))
+
+
+def test_files_of_png_hold_the_pixels_of_the_array(served):
+    model, pyfunc = served
+    found = [
+        Image.open(io.BytesIO(base64.b64decode(each))) for each in pyfunc.predict([], params={"n": 3, "format": "png"})
+    ]
+    assert [each.format for each in found] == ["PNG"] * 3
+    np.testing.assert_array_equal([np.asarray(each)[..., None] for each in found], drawn(model, 3, 0))
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray, pd.DataFrame, lambda z: z.tolist()])
+def test_latents_are_decoded_in_their_order(served, kind):
+    model, pyfunc = served
+    z = latents(model, 4, 7)[::-1]
+    np.testing.assert_array_equal(pyfunc.predict(kind(z)), drawn(model, 4, 7)[::-1])
+
+
+@pytest.mark.parametrize("n", [0, -1, serving.MOST + 1, None])
+def test_a_number_of_samples_out_of_its_bounds_is_refused(served, n):
+    assert f"n is {n}; it must be a whole number from 1 to {serving.MOST}" in refused(served[1], n=n)
+
+
+def test_as_many_samples_as_are_allowed_are_drawn(served):
+    assert len(served[1].predict([], params={"n": serving.MOST})) == serving.MOST
+
+
+@pytest.mark.parametrize("seed", [-1, None])
+def test_a_seed_that_is_none_is_refused(served, seed):
+    assert f"seed is {seed}; it must be" in refused(served[1], seed=seed)
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(served):
+    assert "format is 'gif'; it must be array or png" in refused(served[1], format="gif")
+
+
+def test_an_unknown_param_is_refused_with_those_there_are(served):
+    assert "params ['sed']; params may be n, seed, format" in refused(served[1], sed=1)
+
+
+def test_unknown_params_of_other_models_are_left_to_mlflow(served):
+    said = "Unrecognized params ['a'] are ignored for inference. Supported params are: {'temperature', 'n'}."
+    logger = logging.getLogger("mlflow.models.utils")
+    assert logger.filters
+    assert logger.filter(logging.makeLogRecord({"msg": said}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1.0, 2.0]], "shape (1, 2); latents of this model must be (n, 4)"),
+        ([1.0, 2.0, 3.0, 4.0], "shape (4,)"),
+        ([[]], "shape (1, 0)"),
+        (5, "shape ()"),
+        (np.zeros((serving.MOST + 1, 4)), f"with n from 1 to {serving.MOST}"),
+        (np.zeros((2, 2, 4)), "shape (2, 2, 4)"),
+        ([["1", "2", "3", "4"]], "not all numbers"),
+        ([[1.0, None, 3.0, 4.0]], "not all numbers"),
+        ([[True] * 4], "not all numbers"),
+        ([[1.0, float("nan"), 3.0, 4.0]], "not finite"),
+        ([[1.0, float("inf"), 3.0, 4.0]], "not finite"),
+        ([[1.0, 1e300, 3.0, 4.0]], "not finite"),
+        ([[1e30] * 4], "not finite"),
+        ({"n": [4], "seed": [0]}, "have the fields n, seed"),
+        (pd.DataFrame({"n": [4], "seed": [0]}), "shape (1, 2)"),
+    ],
+)
+def test_latents_that_are_none_are_refused(served, rows, said):
+    assert said in refused(served[1], rows)
