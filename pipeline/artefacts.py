@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -206,12 +207,15 @@ def model_digest(folder: Path) -> str:
 class RunRecord:
     """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it.
 
-    `training` is the training's fingerprint.
+    `training` is the training's fingerprint; `began` and `ended` are seconds since 1970, and in between there may be
+    pauses.
     """
 
     run_id: str
     experiment: str
     training: str
+    began: float = field(default_factory=time.time)
+    ended: float = 0.0
 
     @classmethod
     def read(cls, workspace: Path) -> Self:
@@ -219,5 +223,5 @@ class RunRecord:
         return cls(**read_json(workspace / REPORTS / "train" / "run.json"))
 
     def write(self, workspace: Path) -> None:
-        """Leave the record for the stages after train."""
-        write_json(workspace / REPORTS / "train" / "run.json", asdict(self))
+        """Leave the record for the stages after train, which ends now."""
+        write_json(workspace / REPORTS / "train" / "run.json", asdict(replace(self, ended=time.time())))

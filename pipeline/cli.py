@@ -10,16 +10,6 @@ from pathlib import Path
 from pipeline import errors
 from pipeline.errors import ArtefactError, UserError
 
-SCORES = {
-    "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
-    "fid_in_domain_floor": "the same of real images from train: what zero looks like",
-    "precision": "share of samples that lie among real images",
-    "recall": "share of real images that lie among samples",
-    "memorisation": "share of samples that are copies of train; 0 is what chance makes",
-    "reconstruction_loss": "mean squared error per pixel, pixels in [0, 1]",
-    "bits_per_dim": "bits a pixel that the model needs for test, at most",
-}
-
 
 def main() -> None:
     """Run the command, to its exit code."""
@@ -113,6 +103,7 @@ def _folder(model: str, temporary: Path) -> Path:
 def _summary(_: argparse.Namespace) -> None:
     from pipeline import artefacts, project
     from pipeline.artefacts import PreparedData
+    from pipeline.card import MEANINGS
 
     workspace = project.workspace()
     reports = workspace / artefacts.REPORTS
@@ -125,7 +116,7 @@ def _summary(_: argparse.Namespace) -> None:
     _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")
     _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
     _say(f"Scores on {counts['test']} items of test, with intervals of 95 %")
-    for name, meaning in SCORES.items():
+    for name, meaning in MEANINGS.items():
         if name in scores:
             bounds = [f"{scores[name + end]:.4g}" for end in ("_low", "_high") if name + end in scores]
             _say(f"       {name:20} {scores[name]:<9.4g} {' to '.join(bounds):18} {meaning}")

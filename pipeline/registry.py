@@ -15,25 +15,33 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
-from pipeline import artefacts, serving
+from pipeline import serving
 from pipeline.errors import TrackingError
 from pipeline.tracking import Run
 
 CHALLENGER = "challenger"
-DIGEST = "model_digest"
+DIGEST, LINEAGE = "model_digest", "lineage"
 REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch", "tqdm")
 PACKAGE = Path(__file__).parent
 
 
 def register(
-    run: Run, name: str, folder: Path, signature: ModelSignature, tags: Mapping[str, Any], description: str = ""
+    run: Run,
+    name: str,
+    folder: Path,
+    signature: ModelSignature,
+    tags: Mapping[str, Any],
+    description: str,
+    beside: Path,
 ) -> ModelVersion:
     """Make a model folder a version of the registered model `name`, and point `challenger` at it.
 
     The same bytes are registered once: a second time, the version that they have already becomes the challenger, and
     goes on saying where it came from.
+    `tags` hold the digest of the model; the files of `beside` become artifacts of the run, in the folder that the tag
+    `lineage` names.
     """
-    client, digest = run.client, artefacts.model_digest(folder)
+    client, digest = run.client, str(tags[DIGEST])
     version = find(client, name, digest)
     if version is None:
         try:
@@ -42,7 +50,9 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source = _log(run, folder, signature)
-        told = {DIGEST: digest} | {key: str(value) for key, value in tags.items()}
+        place = f"versions/{name}"
+        run.files(beside, place)
+        told = {key: str(value) for key, value in tags.items()} | {LINEAGE: place}
         made = client.create_model_version(name, source, run.id, tags=told, description=description)
         version = client.get_model_version(name, made.version)
     client.set_registered_model_alias(name, CHALLENGER, version.version)

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import yaml
 from mlflow import MlflowClient
+from PIL import Image
+
+from pipeline import environment
+from pipeline.lineage import PICTURES
+from pipeline.params import Params
 
 ROOT = Path(__file__).parents[1]
 NAME = "small clothes"
@@ -46,7 +51,8 @@ seed, folder = int(sys.argv[1]), Path("model")
 params, data = Params.load(Path()), PreparedData.open(Path())
 torch.manual_seed(seed)
 settings = params.vae.model_dump()
-about = SavedModel("vae", "image", {"seed": seed, "family": "vae", "vae": settings, **data.params}, data.digest)
+made_with = {"seed": seed, "family": "vae", "vae": settings, "train": params.train.model_dump(), **data.params}
+about = SavedModel("vae", "image", made_with, data.digest)
 with artefacts.replacing(folder) as temporary:
     models.save(temporary, families.build("vae", settings, data.spec), about)
 RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path())
@@ -61,7 +67,7 @@ def register_twice(folder):
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
     shutil.copyfile(ROOT / ".gitignore", folder / ".gitignore")
-    for part in ("data/prepared", "reports/evaluate"):
+    for part in ("data/prepared", "reports/evaluate", "reports/train"):
         (folder / part).mkdir(parents=True)
     about = {
         "source": NAME,
@@ -80,6 +86,11 @@ def register_twice(folder):
     (folder / "data/prepared/dataset.json").write_text(json.dumps(about))
     (folder / "reports/evaluate/metrics.json").write_text(json.dumps(SCORES))
     (folder / "reports/evaluate/protocol.json").write_text(json.dumps(PROTOCOL))
+    (folder / "reports/train/environment.json").write_text(
+        json.dumps(environment.describe(Params.load(folder).runtime))
+    )
+    for name in PICTURES:
+        Image.new("L", (8, 8)).save(folder / "reports/evaluate" / name)
     do(folder, "git", "init", "--quiet", "--initial-branch", "main")
     do(folder, "git", "add", ".")
     do(folder, "git", "commit", "--quiet", "--message", "all")

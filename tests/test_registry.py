@@ -1,6 +1,8 @@
 """Versions in a real MLflow registry, and what a person who loads one gets."""
 
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,10 +12,16 @@ import yaml
 from PIL import Image
 from registered import MODEL, NAME, ROOT, SCORES, attempt, challenger, client, do
 
+from pipeline.lineage import PICTURES
+
 
 @pytest.fixture
 def workspace(registered):
     return registered
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def left(workspace):
@@ -34,9 +42,32 @@ def test_version_can_be_traced_to_code_data_params_and_scores(workspace):
     about = json.loads((workspace / "model/model.json").read_bytes())
     assert tags["params_digest"] == digest_of(about["params"])
     assert {name: float(tags[name]) for name in SCORES} == SCORES
+    assert "diff_digest" not in tags
     run = client(workspace).get_run(tags["run_id"])
     assert run.info.run_id == version.run_id
     assert run.data.tags["restored_from"] == "1" * 32
+
+
+def lineage(workspace, version, to):
+    """Return a copy of the files that a version keeps."""
+    place = client(workspace).download_artifacts(version.run_id, version.tags["lineage"], str(to))
+    return Path(place)
+
+
+def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_path):
+    from pipeline.artefacts import digest_of
+
+    version = challenger(workspace)
+    kept = lineage(workspace, version, tmp_path)
+    assert {path.name for path in kept.iterdir()} == {"card.md", "environment.json", *PICTURES}
+    assert version.tags["environment_digest"] == digest_of(json.loads((kept / "environment.json").read_bytes()))
+    card = (kept / "card.md").read_text()
+    links = re.findall(r"!\[.*?\]\((.*?)\)", card)
+    assert len(links) == len(PICTURES)
+    assert [link for link in links if not (kept / link).is_file()] == []
+    assert version.tags["git.commit"] in version.description
+    assert "![" not in version.description
+    assert len(version.description) <= 5000  # what a registry in PostgreSQL or MySQL takes
 
 
 def test_stage_leaves_which_version_it_made(workspace):
@@ -63,7 +94,11 @@ def test_other_bytes_make_another_version_and_known_ones_become_the_challenger_a
     do(copy, "python", "-c", MODEL, "2")
     do(copy, "python", "-m", "pipeline.stages.register")
     assert (left(copy)["version"], int(challenger(copy).version)) == (2, 2)
-    assert challenger(copy).tags["git.dirty"] == "true"
+    version = challenger(copy)
+    kept = lineage(copy, version, tmp_path)
+    assert version.tags["git.dirty"] == "true"
+    assert version.tags["diff_digest"] == sha256(kept / "diff.patch")
+    assert "+# changed" in (kept / "diff.patch").read_text()
     do(copy, "python", "-c", MODEL, "1")
     do(copy, "python", "-m", "pipeline.stages.register")
     assert (left(copy)["version"], int(challenger(copy).version)) == (1, 1)

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from pipeline import artefacts, models, project, registry, serving, tracking
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline import artefacts, card, lineage, models, project, registry, serving, tracking
 from pipeline.artefacts import PreparedData, RunRecord
+from pipeline.card import Subject
 from pipeline.errors import run
 from pipeline.params import Params
-
-TOLD = ("fid_in_domain", "reconstruction_loss", "memorisation")
-"""Scores that a version says of itself, with their intervals."""
+from pipeline.revision import Revision
 
 
 def main() -> None:
-    """Register model/ under register.name, and leave which version it is."""
+    """Register model/ under register.name, with its lineage and its card, and leave which version it is."""
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
     name = data.registered_as(params.register_)
     scores = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
     protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
-    folder = workspace / artefacts.MODEL
+    folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
     model = models.load(folder)
     about = model.about
-    with tracking.resume(RunRecord.read(workspace), about) as tracked:
-        tags = {
+    with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
+        beside = Path(temporary)
+        tags: dict[str, Any] = {
             "family": about.family,
             "content": about.content,
             "seed": about.params["seed"],
+            "run_id": tracked.id,
+            **revision.tags,
             "data_digest": data.digest,
             "params_digest": artefacts.digest_of(about.params),
             "extractor_digest": protocol["extractor_digest"],
-            "run_id": tracked.id,
-            **tracking.git(),
             "protocol_digest": protocol["digest"],
-            **{name: f"{scores[name]:.6g}" for score in TOLD for name in (score, f"{score}_low", f"{score}_high")},
+            registry.DIGEST: artefacts.model_digest(folder),
+            **lineage.collect(workspace, revision, beside),
+            **{
+                key: f"{scores[key]:.6g}" for each in card.told(scores) for key in (each, f"{each}_low", f"{each}_high")
+            },
         }
-        described = f"A {about.family} of {data.about['source']}, trained on {data.about['counts']['train']} items."
+        environment = artefacts.read_json(beside / lineage.ENVIRONMENT)
+        subject = Subject(name, about, data.about, scores, record, environment, lineage.committed(workspace), tags)
+        (beside / "card.md").write_text(card.text(subject, pictures=True))
         with tracking.reaching():
-            version = registry.register(tracked, name, folder, serving.signature(model), tags, described)
+            described = card.text(subject, pictures=False)
+            version = registry.register(tracked, name, folder, serving.signature(model), tags, described, beside)
     left = {
         "name": name,
         "version": int(version.version),
         "run_id": tracked.id,
-        "model_digest": artefacts.model_digest(folder),
+        "model_digest": tags[registry.DIGEST],
     }
     artefacts.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
 

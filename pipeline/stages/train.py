@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 from tqdm import tqdm
 
-from pipeline import artefacts, checkpoints, families, models, project, tracking
+from pipeline import artefacts, checkpoints, environment, families, models, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
 from pipeline.distributed import follow, leads
@@ -61,6 +61,9 @@ def main() -> None:
             models.save(folder, trained, about)
         with artefacts.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
             game.curves.write(folder)
+        artefacts.write_json(
+            workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(params.runtime)
+        )
         tracked.record.write(workspace)
 
 

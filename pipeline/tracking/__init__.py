@@ -1,7 +1,6 @@
 """Runs and figures in MLflow: with registry.py, the only place that talks to its tracking store."""
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
-from pipeline.tracking.context import git
 from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, is_registered, one_at_a_time, reaching
@@ -15,7 +14,6 @@ __all__ = [
     "connect",
     "deliver_leftovers",
     "evaluated",
-    "git",
     "is_registered",
     "mark_killed",
     "one_at_a_time",

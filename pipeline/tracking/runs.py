@@ -99,7 +99,7 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
                 client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
             record = work.record = RunRecord(run_id, experiment, work.name)
         work.spool.status = None
-        tags = context() | flatten({"runtime": runtime.model_dump()}) | machine()
+        tags = context() | flatten({"runtime": runtime.model_dump()}) | machine(runtime)
         Run(client, record).tags(tags)
         courier = Courier(client, record.run_id, work.spool)
     with _at_work(client, record.run_id, courier.close):

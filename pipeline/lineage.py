@@ -1,0 +1,42 @@
+"""What a version keeps of how it was made: digests as tags, and files beside the model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import artefacts, revision
+from pipeline.params import FILE, flatten
+from pipeline.revision import LOCK, Revision
+
+PATCH, ENVIRONMENT = "diff.patch", "environment.json"
+PICTURES = ("samples.png", "reconstructions.png", "nearest.png")
+
+
+def committed(workspace: Path) -> dict[str, Any]:
+    """Return the params of the commit, flat."""
+    tree = yaml.safe_load(revision.committed(workspace, FILE))
+    return flatten(tree) if tree else {}
+
+
+def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
+    """Copy what a version keeps into a folder, and return the digests of it.
+
+    That is: dvc.lock, with the stages before `register` as they are, where DVC runs; the environment of the training;
+    the difference from the commit, if there is one; pictures.
+    """
+    reports = workspace / artefacts.REPORTS
+    shutil.copyfile(reports / "train" / ENVIRONMENT, to / ENVIRONMENT)
+    for name in PICTURES:
+        shutil.copyfile(reports / "evaluate" / name, to / name)
+    digests = {"environment_digest": artefacts.digest_of(artefacts.read_json(to / ENVIRONMENT))}
+    if (workspace / LOCK).is_file():
+        shutil.copyfile(workspace / LOCK, to / LOCK)
+        digests["lock_digest"] = artefacts.sha256(to / LOCK)
+    if made_at.diff:
+        (to / PATCH).write_bytes(made_at.diff)
+        digests["diff_digest"] = artefacts.sha256(to / PATCH)
+    return digests
