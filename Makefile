@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
 READY := $(VENV)/.ready
+# tests wait for processes as often as they compute, so that two at a time pay also on two cores
+PYTEST := pytest -n 2 --dist loadfile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -24,10 +26,10 @@ repro: $(READY) ## Prepare, train, evaluate and register, and say what came out
 	@pipeline summary
 
 test: $(READY) ## Run the tests but the slow ones
-	@pytest -m 'not slow'
+	@$(PYTEST) -m 'not slow'
 
 test-all: $(READY) ## Run all tests
-	@pytest
+	@$(PYTEST)
 
 check: $(READY) ## Lint, types, import layers, generated pages
 	@ruff check .
