@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from pipeline import contents
 from pipeline.contents.base import Content, DataSpec
@@ -87,9 +89,14 @@ def sha256(*paths: Path) -> str:
     """Return the digest of some files' bytes, in the order given."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        size = path.stat().st_size
+        with (
+            path.open("rb") as file,
+            tqdm(total=size, desc=f"check {path.name}", unit="B", unit_scale=True, delay=2.0, leave=False) as bar,
+        ):
             for block in iter(lambda: file.read(1 << 20), b""):
                 digest.update(block)
+                bar.update(len(block))
     return digest.hexdigest()
 
 
@@ -97,7 +104,8 @@ def sha256(*paths: Path) -> str:
 class PreparedData:
     """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
 
-    `about` holds: content, settings, source, title, homepage, licence, classes, counts, rejected, duplicates, digest.
+    `about` holds: content, settings, source, title, homepage, licence, classes, counts, rejected, duplicates, digest,
+    files: the digest of each array.
     """
 
     folder: Path
@@ -144,14 +152,29 @@ class PreparedData:
         return list(self.about["classes"])
 
     def array(self, split: Split) -> NDArray[np.uint8]:
-        """Return the items of a split, (n, *spec.shape) uint8, memory-mapped."""
-        array: NDArray[np.uint8] = np.load(self.folder / f"{split}.npy", mmap_mode="r")
-        return array
+        """Return the items of a split, (n, *spec.shape) uint8, memory-mapped.
+
+        Raises:
+            ArtefactError: they are missing, or not those that were written.
+        """
+        return self._load(f"{split}.npy")
 
     def labels(self, split: Split) -> NDArray[np.int32]:
-        """Return the indices into `classes` of the items of a split, (n,)."""
-        labels: NDArray[np.int32] = np.load(self.folder / f"{split}_labels.npy")
-        return labels
+        """Return the indices into `classes` of the items of a split, (n,), memory-mapped.
+
+        Raises:
+            ArtefactError: they are missing, or not those that were written.
+        """
+        return self._load(f"{split}_labels.npy")
+
+    def _load(self, name: str) -> NDArray[Any]:
+        path = self.folder / name
+        try:
+            if sha256(path) == self.about["files"][name]:
+                return open_memmap(path, mode="r")  # unlike np.load, it knows arrays alone, and no pickles
+        except (OSError, KeyError, ValueError) as error:
+            raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+        raise ArtefactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")
 
 
 @dataclass(frozen=True)

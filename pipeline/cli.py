@@ -93,8 +93,7 @@ def _folder(model: str, temporary: Path) -> Path:
     if model.startswith("models:/"):
         from pipeline import registry, tracking
 
-        tracking.connect()
-        return registry.download(model, temporary)
+        return registry.download(tracking.connect(), model, temporary)
     if not Path(model).is_dir():
         raise ArtefactError(f"{model} is no folder; give a model folder, such as model, or models:/NAME@challenger")
     return Path(model)

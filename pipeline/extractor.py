@@ -89,16 +89,18 @@ class Extractor(nn.Module):
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        tree = artefacts.read_json(folder / "extractor.json")
-        weights, saved = folder / "extractor.safetensors", tree.pop("weights_sha256", None)
-        if not weights.is_file() or digest(folder) != saved:
-            raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in extractor.json; `dvc repro`")
-        extractor = cls(ExtractorAbout(**tree | {"shape": tuple(tree["shape"])}), spec)
+        tree, weights = artefacts.read_json(folder / "extractor.json"), folder / "extractor.safetensors"
         try:
+            saved = tree.pop("weights_sha256")
+            if not weights.is_file() or digest(folder) != saved:
+                raise ArtefactError(
+                    f"{weights}: missing or damaged, its digest is not in extractor.json; run `dvc repro`"
+                )
+            extractor = cls(ExtractorAbout(**tree | {"shape": tuple(tree["shape"])}), spec)
             extractor.load_state_dict(load_file(weights))
-        except (OSError, SafetensorError, RuntimeError) as error:
+        except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError) as error:
             said = str(error).splitlines()[0]
-            raise ArtefactError(f"{weights}: cannot be read ({said}); run `dvc repro` to make it") from error
+            raise ArtefactError(f"{weights}: does not fit extractor.json ({said}); run `dvc repro`") from error
         return extractor.eval()
 
 

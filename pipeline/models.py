@@ -56,5 +56,6 @@ def load(folder: Path) -> Model:
             delattr(family, name)
         family.load_state_dict(load_file(folder / "weights.safetensors"))
     except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{folder}: the weights do not fit model.json ({str(error).splitlines()[0]})") from error
+        said = str(error).splitlines()[0]
+        raise ArtefactError(f"{folder}: weights.safetensors do not fit model.json ({said}); restore both") from error
     return Model(family.requires_grad_(False).eval(), content, about)

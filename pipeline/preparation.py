@@ -122,9 +122,9 @@ def write(rows: NDArray[np.void], encoded: IO[bytes], shape: tuple[int, ...], fo
     np.save(folder / f"{name}_labels.npy", rows["label"])
 
 
-def digest(folder: Path) -> str:
-    """Return one digest of the arrays and labels of all splits."""
-    return sha256(*(folder / f"{name}{part}.npy" for name in SPLITS for part in ("", "_labels")))
+def digests(folder: Path) -> dict[str, str]:
+    """Return the digests of the files with the arrays and labels of all splits."""
+    return {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
 
 
 def _cut(n: int, shares: list[float]) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from pipeline.evidence import Evidence
 from pipeline.gate import Judgement
 from pipeline.ledger import CHAMPION, PREVIOUS, Entry
 from pipeline.params import Params
-from pipeline.registry import CHALLENGER, DIGEST
+from pipeline.registry import CHALLENGER
 
 CODES = {"promoted": 0, "undecided": 3, "refused": 4}
 TRIED = 16
@@ -95,10 +95,7 @@ def _judge(
 ) -> tuple[Judgement, str]:
     """Return what the gate says, and the digest of the challenger's protocol."""
     rules = Params.load(project.workspace()).gate
-    folder = registry.download(f"models:/{name}/{challenger}", temporary / "model")
-    with tracking.reaching():
-        registered = client.get_model_version(name, challenger).tags.get(DIGEST)
-    _assert_sound(folder, registered)
+    _assert_sound(registry.download(client, f"models:/{name}/{challenger}", temporary / "model"))
     evidence = []
     for version in (challenger, champion):
         if version is not None:
@@ -109,14 +106,12 @@ def _judge(
     return judgement, str(evidence[0].protocol.get("digest", ""))
 
 
-def _assert_sound(folder: Path, registered: str | None) -> None:
-    """Refuse a model whose files are not those that were registered, or that draws no finite samples.
+def _assert_sound(folder: Path) -> None:
+    """Refuse a model whose weights are damaged, or that draws no finite samples.
 
     Raises:
         ArtefactError: that is so, whatever reason is given for a promotion.
     """
-    if artefacts.model_digest(folder) != registered:
-        raise ArtefactError(f"{folder}: its files are not those that were registered; register the model again")
     samples = models.load(folder).family.sample(TRIED, 0)
     if not torch.isfinite(samples).all():
         raise ArtefactError(f"{folder}: the model draws samples that are not finite; train it again")

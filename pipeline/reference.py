@@ -8,10 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
-from pipeline.errors import ArtefactError
+from pipeline import sealed
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Reference:
     def write(self, folder: Path) -> None:
         """Write reference.safetensors."""
         arrays: dict[str, NDArray[Any]] = {"test": self.test, "train": self.train, "rows": self.rows}
-        (folder / "reference.safetensors").write_bytes(save(arrays))
+        sealed.write(folder / "reference.safetensors", arrays)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -42,8 +40,5 @@ class Reference:
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        path = folder / "reference.safetensors"
-        try:
-            return cls(**load_file(path))
-        except (OSError, SafetensorError) as error:
-            raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+        arrays, _ = sealed.read(folder / "reference.safetensors")
+        return cls(**arrays)

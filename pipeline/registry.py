@@ -15,8 +15,8 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 
-from pipeline import serving
-from pipeline.errors import TrackingError
+from pipeline import artefacts, serving, tracking
+from pipeline.errors import ArtefactError, TrackingError
 from pipeline.tracking import Run
 
 CHALLENGER = "challenger"
@@ -65,16 +65,26 @@ def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     return found[0] if found else None
 
 
-def download(uri: str, to: Path) -> Path:
-    """Fetch the folder of a registered model by its models:/ URI.
+def download(client: MlflowClient, uri: str, to: Path) -> Path:
+    """Fetch the model folder of a version by its models:/ URI; the code that the version carries is not run.
 
     Raises:
         TrackingError: there is no such model, version or alias.
+        ArtefactError: its description is not the one that was registered.
     """
+    with tracking.reaching():
+        version = tracking.version(client, uri)
+    if version is None:
+        raise TrackingError(f"{uri} is no registered version; `mlflow ui` lists what is registered")
     try:
-        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(to))) / "data" / "model"
+        found = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(to))
+        folder = Path(found) / "data" / "model"
+        same = artefacts.model_digest(folder) == version.tags.get(DIGEST)
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"{uri}: {str(error).splitlines()[0]}; `mlflow ui` lists what is registered") from error
+        raise TrackingError(f"{uri}: its files cannot be fetched ({str(error).splitlines()[0]})") from error
+    if not same:
+        raise ArtefactError(f"{uri}: its files are not those that were registered; register the model again")
+    return folder
 
 
 def _log(run: Run, folder: Path, signature: ModelSignature) -> str:

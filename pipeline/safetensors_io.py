@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.plugins.io import CheckpointIO
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from pipeline import checkpoints
+from pipeline.errors import TrainingError
 
 TREE = "tree"
 STEPS = "done"
@@ -32,10 +33,17 @@ class SafetensorsIO(CheckpointIO):
         checkpoints.add(Path(path), checkpoint[STEPS], save(tensors, {TREE: tree}))
 
     def load_checkpoint(self, path: str | Path, *args: Any, **options: Any) -> dict[str, Any]:
-        """Read one checkpoint, onto the CPU."""
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-            tree: dict[str, Any] = _unpack(json.loads(file.metadata()[TREE]), tensors)
+        """Read one checkpoint, onto the CPU.
+
+        Raises:
+            TrainingError: it is none.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+                tree: dict[str, Any] = _unpack(json.loads(file.metadata()[TREE]), tensors)
+        except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+            raise TrainingError(f"{path}: no checkpoint ({error}); remove it to go on from the one before") from error
         return tree
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -104,9 +104,10 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
         "classes": ["a", "b"],
         "digest": "abc",
     }
-    artefacts.write_json(folder / "dataset.json", about)
     np.save(folder / "val.npy", np.zeros((5, 3, 16, 16), np.uint8))
     np.save(folder / "val_labels.npy", np.arange(5, dtype=np.int32))
+    files = {path.name: artefacts.sha256(path) for path in folder.glob("*.npy")}
+    artefacts.write_json(folder / "dataset.json", about | {"files": files})
     data = PreparedData.open(tmp_path)
     assert data.spec.shape == (3, 16, 16)
     assert isinstance(data.array("val"), np.memmap)

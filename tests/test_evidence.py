@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from pipeline import artefacts
 from pipeline.errors import ArtefactError
 from pipeline.evidence import Evidence
 from pipeline.metrics.estimates import Estimate, mean
@@ -11,8 +10,6 @@ def written(folder):
     estimates = {"ssim": mean(np.arange(5.0), "test"), "fid": Estimate(3.5), "both": Estimate(1.0, {"a": np.ones(2)})}
     evidence = Evidence({"split": "test", "seed": 0}, estimates)
     evidence.write(folder)
-    scores = {"ssim": 2.0, "ssim_low": 1.0, "ssim_high": 3.0, "fid": 3.5, "both": 1.0}
-    artefacts.write_json(folder / "metrics.json", scores)
     return evidence
 
 

@@ -191,5 +191,5 @@ def test_the_digest_of_prepared_data_is_that_of_their_content_and_not_of_the_ord
         found, encoded = harvested(each, tmp_path)
         for name, rows in split(found, SHARES)[0].items():
             write(rows, encoded, (1, 16, 16), folder, name)
-        digests.append(preparation.digest(folder))
+        digests.append(preparation.digests(folder))
     assert digests[0] == digests[1] != digests[2]

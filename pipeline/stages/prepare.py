@@ -33,7 +33,7 @@ def main() -> None:
         splits, duplicates = preparation.split(found, settings.split)
         for name, rows in splits.items():
             preparation.write(rows, encoded, content.spec.shape, temporary, name)
-        card = Card.read(source)
+        card, files = Card.read(source), preparation.digests(temporary)
         artefacts.write_json(
             temporary / "dataset.json",
             {
@@ -51,7 +51,8 @@ def main() -> None:
                 "rejected": len(found.rejected),
                 "duplicates": duplicates,
                 "prepare": settings.model_dump(),
-                "digest": preparation.digest(temporary),
+                "files": files,
+                "digest": artefacts.digest_of(files),
             },
         )
     _report(PreparedData.open(workspace), report)

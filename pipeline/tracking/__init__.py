@@ -1,7 +1,7 @@
 """Runs and figures in MLflow: with registry.py, the only place that talks to its tracking store."""
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
-from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored
+from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored, version
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, is_registered, one_at_a_time, reaching
 
@@ -21,4 +21,5 @@ __all__ = [
     "resume",
     "scored",
     "start",
+    "version",
 ]

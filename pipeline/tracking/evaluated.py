@@ -46,7 +46,7 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
         TrackingError: there is no such run, or it was not evaluated.
     """
     with reaching():
-        run = _run_of(client, _version(client, name)) if name.startswith("models:/") else _run(client, name)
+        run = _run_of(client, version(client, name)) if name.startswith("models:/") else _run(client, name)
     if run is None:
         raise TrackingError(
             f"{name} is no folder, run id, models:/NAME@ALIAS, models:/NAME/VERSION or experiment of `dvc exp show` "
@@ -65,15 +65,15 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
 def scored(client: MlflowClient, uri: str) -> Scored | None:
     """Return what the registry knows of models:/NAME@ALIAS; None if there is none, or the store does not say."""
     try:
-        version = _version(client, uri)
-        run = _run_of(client, version)
+        found = version(client, uri)
+        run = _run_of(client, found)
     except AWAY as error:
         sys.stderr.write(f"warning: {uri} cannot be looked up ({said(error)})\n")
         return None
-    if version is None or run is None:
+    if found is None or run is None:
         return None
-    digests = version.tags.get("model_digest", ""), run.data.tags.get("protocol.digest", "")
-    return Scored(str(version.name), str(version.version), *digests, run.data.metrics)
+    digests = found.tags.get("model_digest", ""), run.data.tags.get("protocol.digest", "")
+    return Scored(str(found.name), str(found.version), *digests, run.data.metrics)
 
 
 def _run(client: MlflowClient, name: str) -> Run | None:
@@ -89,7 +89,8 @@ def _run(client: MlflowClient, name: str) -> Run | None:
     return found[0] if found else None
 
 
-def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
+def version(client: MlflowClient, uri: str) -> ModelVersion | None:
+    """Return the version that models:/NAME/VERSION or models:/NAME@ALIAS names."""
     name, at, alias = uri.removeprefix("models:/").rpartition("@")
     try:
         if at:
@@ -102,5 +103,5 @@ def _version(client: MlflowClient, uri: str) -> ModelVersion | None:
         return None
 
 
-def _run_of(client: MlflowClient, version: ModelVersion | None) -> Run | None:
-    return client.get_run(version.run_id) if version and version.run_id else None
+def _run_of(client: MlflowClient, found: ModelVersion | None) -> Run | None:
+    return client.get_run(found.run_id) if found and found.run_id else None

@@ -15,8 +15,7 @@ FETCH = """
 import sys
 from pathlib import Path
 from pipeline import registry, tracking
-tracking.connect()
-registry.download(sys.argv[1], Path(sys.argv[2]))
+registry.download(tracking.connect(), sys.argv[1], Path(sys.argv[2]))
 """
 
 
