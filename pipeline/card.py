@@ -76,6 +76,10 @@ def text(subject: Subject, pictures: bool) -> str:
         *([f"{caption}:\n\n![{caption}]({name}.png)" for name, caption in CAPTIONS.items()] if pictures else []),
         "## Load",
         _load(subject.name),
+        "## Make it again",
+        f"```sh\npipeline reproduce {_champion(subject.name)}\n```",
+        "This trains again in a temporary clone of the repository, from the commit, difference, params and data below, "
+        "and says whether the bytes are the same.",
         "## Lineage",
         _table(("", ""), ((name, str(value)) for name, value in subject.tags.items() if _traces(name))),
     ]

@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("name", nargs="?", metavar="NAME", help="the registered model (default: this workspace's)")
     promote.add_argument("--reason", help="why, with --force")
     rollback.add_argument("--reason", required=True, help="why")
+    reproduce = verbs.add_parser(
+        "reproduce", help="train a version again in a temporary clone; exit 0 if its bytes are the same, else 1"
+    )
+    reproduce.add_argument("version", metavar="VERSION", help="models:/NAME@ALIAS or models:/NAME/VERSION")
+    reproduce.add_argument("--keep", type=Path, metavar="DIR", help="clone into this folder, and leave it there")
+    reproduce.set_defaults(verb=_reproduce)
     doctor = verbs.add_parser("doctor", help="look at the machine, the stores and what runs; exit 1 if all is not well")
     doctor.add_argument("--clean", action="store_true", help="remove the folders of old trainings in progress")
     doctor.add_argument("--days", type=float, default=7, help="what is old: untouched so long (default: %(default)s)")
@@ -149,6 +155,12 @@ def _history(words: argparse.Namespace) -> None:
     from pipeline import promoting
 
     promoting.history(words.name)
+
+
+def _reproduce(words: argparse.Namespace) -> None:
+    from pipeline import reproducing
+
+    sys.exit(reproducing.reproduce(words.version, words.keep))
 
 
 def _doctor(words: argparse.Namespace) -> None:

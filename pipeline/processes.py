@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Self
 
 import psutil
+
+from pipeline.errors import undisturbed
 
 LOOK = 0.5
 """Seconds between two looks at whether the parent lives."""
@@ -66,6 +73,25 @@ def end_with_parent() -> None:
         end()
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
+    """Run a program to its exit code, all that it says on stderr; where that is cut off, no process of it is left.
+
+    A Ctrl-C does not reach it directly, so that all its processes are still known when they are to end.
+    """
+    with subprocess.Popen(words, cwd=folder, env=env, stdout=sys.stderr, start_new_session=True) as program:
+        try:
+            return program.wait()
+        except BaseException:
+            undisturbed()
+            family = [psutil.Process(program.pid), *psutil.Process(program.pid).children(recursive=True)]
+            for each in family:
+                with suppress(psutil.NoSuchProcess):
+                    each.terminate()
+            for each in psutil.wait_procs(family, GRACE)[1]:
+                each.kill()
+            raise
 
 
 def end() -> None:

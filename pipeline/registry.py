@@ -87,6 +87,22 @@ def download(client: MlflowClient, uri: str, to: Path) -> Path:
     return folder
 
 
+def kept(version: ModelVersion, to: Path) -> Path:
+    """Fetch what a version keeps of how it was made.
+
+    Raises:
+        TrackingError: it is not there any more.
+    """
+    place = version.tags[LINEAGE]
+    try:
+        found = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=place, dst_path=str(to))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"{place} of run {version.run_id}: {str(error).splitlines()[0]}; restore the artifacts of the run"
+        ) from error
+    return Path(found)
+
+
 def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
     """Log the pyfunc to the run, and return the URI of what was logged."""
     pinned = [f"{each}=={importlib.metadata.version(each).partition('+')[0]}" for each in REQUIREMENTS]

@@ -35,7 +35,16 @@ def test_help_lists_every_verb_with_what_it_does(tmp_path):
     done = pipeline("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    for part in ("sample", "draw samples", "summary", "say what the last", "doctor", "look at the machine"):
+    for part in (
+        "sample",
+        "draw samples",
+        "summary",
+        "say what the last",
+        "reproduce",
+        "train a version again",
+        "doctor",
+        "look at the machine",
+    ):
         assert part in done.stdout
 
 

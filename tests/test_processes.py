@@ -1,6 +1,7 @@
 """Processes that live and die, and stages that do not outlive whoever began them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from pipeline import processes
 from pipeline.processes import Process
 
 PARENT = """
@@ -130,3 +132,24 @@ def test_a_stage_whose_parent_is_killed_during_its_imports_ends(orphan):
     parent.kill()
     # its end is the end of what both of them write to
     parent.communicate(timeout=30)
+
+
+def test_a_program_that_is_cut_off_leaves_none_of_its_processes(tmp_path):
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline import errors, processes\n"
+        'words = ["bash", "-c", "sleep 600 & echo $! > pid; wait"]\n'
+        'errors.run(lambda: processes.run(words, Path(), {"PATH": sys.argv[1]}))\n'
+    )
+    program = subprocess.Popen([sys.executable, "-c", script, os.environ["PATH"]], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not ((tmp_path / "pid").is_file() and (tmp_path / "pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    sleeper = psutil.Process(int((tmp_path / "pid").read_text()))
+    program.send_signal(signal.SIGINT)
+    assert program.wait(60) == 130
+    assert not sleeper.is_running()
+
+
+def test_a_program_ends_with_its_own_code(tmp_path):
+    assert processes.run(["bash", "-c", "exit 7"], tmp_path, {"PATH": os.environ["PATH"]}) == 7

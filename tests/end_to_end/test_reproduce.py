@@ -1,0 +1,117 @@
+"""The verb that trains a version again, on versions that the real pipeline made."""
+
+import os
+import signal
+
+import psutil
+import pytest
+from workspace import NAME, attempt, begin, client, digests, do, errors, own_copy, read, runs, wait_for
+
+pytestmark = pytest.mark.slow
+
+SALTED = {
+    "pipeline/salt.py": lambda _: '"""New."""\n\nWORD = "other weights"\n',
+    "pipeline/stages/train.py": lambda text: text.replace(
+        "from pipeline.work", "from pipeline.salt import WORD\nfrom pipeline.work"
+    ).replace('key(seed, "weights")', "key(seed, WORD)"),
+}
+"""How the code of the training is changed: a file that git knows, and one that it does not."""
+
+
+def reproduce(folder, tmp_path, version, **env):
+    """Reproduce a version in a folder for temporary files of its own, which is empty afterwards."""
+    place = tmp_path / "temporary"
+    place.mkdir(exist_ok=True)
+    done = attempt(folder, "pipeline", "reproduce", f"models:/{NAME}{version}", TMPDIR=str(place), **env)
+    assert list(place.glob("reproduce-*")) == []
+    return done
+
+
+def state(folder):
+    """Return what is the user's: runs, versions, cache, work folders and files."""
+    versions = client(folder).search_model_versions(f"name = '{NAME}'")
+    return {
+        "runs": [run.info.run_id for run in runs(folder)],
+        "versions": [version.version for version in versions],
+        "files": digests(folder, ".dvc/cache", ".pipeline/work", "model", "reports"),
+        "git": do(folder, "git", "status", "--porcelain") + do(folder, "git", "worktree", "list"),
+    }
+
+
+def test_version_of_a_commit_is_trained_again_to_the_same_bytes_and_leaves_nothing(vae, challenger, tmp_path):
+    before = state(vae)
+    # as many threads as it was trained with, whatever the shell says
+    done = reproduce(vae, tmp_path, f"/{challenger.version}", OMP_NUM_THREADS="2")
+    assert (done.returncode, errors(done.stderr)) == (0, [])
+    assert done.stdout == f"same bytes: sha256 {challenger.tags['model_digest']}\n"
+    assert "Epoch 0" in done.stderr
+    assert "Running stage 'prepare'" not in done.stderr
+    assert state(vae) == before
+
+
+@pytest.fixture(scope="module")
+def dirty(vae, store, tmp_path_factory):
+    """A workspace with a version that an experiment made of changed code, which is changed back."""
+    folder = own_copy(vae, store, tmp_path_factory.mktemp("dirty"))
+    for name, change in SALTED.items():
+        path = folder / name
+        path.write_text(change(path.read_text() if path.exists() else ""))
+    do(folder, "dvc", "exp", "run", "-S", "vae.beta=2.0")
+    do(folder, "git", "checkout", "--quiet", ".")
+    (folder / "pipeline/salt.py").unlink()
+    return folder
+
+
+def version_of(folder):
+    return client(folder).get_model_version_by_alias(NAME, "challenger")
+
+
+def test_version_of_an_experiment_with_changed_code_is_trained_again_to_the_same_bytes(vae, dirty, tmp_path):
+    version = version_of(dirty)
+    assert version.tags["git.dirty"] == "true"
+    assert version.tags["git.commit"] == do(dirty, "git", "rev-parse", "HEAD").strip()
+    assert version.tags["model_digest"] != read(vae / "reports/register/version.json")["model_digest"]
+    done = reproduce(dirty, tmp_path, "@challenger")
+    assert done.stdout == f"same bytes: sha256 {version.tags['model_digest']}\n", done.stderr
+    assert done.returncode == 0
+
+
+def test_version_whose_difference_was_lost_is_other_bytes_for_a_reason_that_is_named(dirty, tmp_path):
+    version = version_of(dirty)
+    kept = dirty / "mlartifacts" / NAME / version.run_id / "artifacts" / version.tags["lineage"]
+    (kept / "diff.patch").unlink()
+    done = reproduce(dirty, tmp_path, "@challenger")
+    assert (done.returncode, errors(done.stderr)) == (1, []), done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("other bytes")
+    rows = {tuple(line.split()[:2]) for line in said if line.startswith("  ")}
+    assert rows == {("code", "diff.patch"), ("code", "pipeline/stages/train.py"), ("model", "digest")}
+    assert "not on record" in said[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_reproduction_that_is_stopped_leaves_no_clone_and_no_process(vae, challenger, tmp_path, number):
+    process = begin(vae, "pipeline", "reproduce", f"models:/{NAME}/{challenger.version}", TMPDIR=str(tmp_path))
+    wait_for(lambda: list(tmp_path.glob("reproduce-*/clone/.pipeline/work/*/lock")), 200, process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert {"train"} & {word.rpartition(".")[2] for child in children for word in child.cmdline()}
+    os.kill(process.pid, number)
+    process.communicate(timeout=120)
+    assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert list(tmp_path.glob("reproduce-*")) == []
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.parametrize("name", ["models:/nothing@champion", f"models:/{NAME}/99", "model"])
+def test_version_that_is_not_there_is_one_line(vae, name):
+    done = attempt(vae, "pipeline", "reproduce", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"error: {name} is no registered version")
+
+
+def test_folder_that_is_taken_is_not_cloned_into(vae, challenger, tmp_path):
+    (tmp_path / "mine").touch()
+    done = attempt(vae, "pipeline", "reproduce", f"models:/{NAME}/{challenger.version}", "--keep", str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

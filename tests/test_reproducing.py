@@ -1,0 +1,82 @@
+import dataclasses
+
+import pytest
+import yaml
+
+from pipeline import artefacts, reproducing
+from pipeline.rerun import Recipe
+
+ENVIRONMENT = {"threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.1.0"}}
+
+
+def write(folder, about, environment, code):
+    """Write what a training leaves, as `register` keeps it and as it lies in a clone."""
+    (folder / "model").mkdir(parents=True)
+    (folder / "model/weights.safetensors").write_bytes(b"weights")
+    about.write(folder / "model")
+    artefacts.write_json(folder / "reports/train/environment.json", environment)
+    deps = [{"path": "data/prepared", "md5": "1.dir"}, {"path": "pipeline/game.py", "md5": code}]
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": {"deps": deps}}}))
+
+
+@pytest.fixture
+def found(toy, tmp_path):
+    """Return what is said to differ where a clone has other data, params, environment or code."""
+
+    def look(environment=ENVIRONMENT, code="a", **changes):
+        about = dataclasses.replace(toy.about("vae", **changes.pop("settings", {})), **changes)
+        write(tmp_path / "kept", toy.about("vae"), ENVIRONMENT, "a")
+        write(tmp_path / "clone", about, environment, code)
+        recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, tmp_path / "kept")
+        return list(reproducing._differences(recipe, tmp_path / "clone"))
+
+    return look
+
+
+def test_nothing_that_is_the_same_is_named(found):
+    assert found() == []
+
+
+def test_code_is_named_by_its_file(found):
+    assert found(code="b") == [("code", "pipeline/game.py was a, is b")]
+
+
+def test_data_are_named_by_their_digest(found):
+    assert found(data_digest="other") == [("data", "digest was digest of data, is other")]
+
+
+def test_a_param_is_named_with_both_values(found):
+    assert found(settings={"beta": 2.0}) == [("params", "vae.beta was 1.0, is 2.0")]
+
+
+def test_packages_are_named_with_both_versions_and_those_that_are_missing(found):
+    other = {"threads": 2, "packages": {"torch": "2.14.0"}}
+    assert found(environment=other) == [
+        ("environment", "packages.numpy was 2.1.0, is not there"),
+        ("environment", "packages.torch was 2.13.0, is 2.14.0"),
+        ("environment", "threads was 1, is 2"),
+    ]
+
+
+def test_each_kind_of_difference_has_a_cure():
+    assert list(reproducing.CURES) == ["code", "data", "params", "environment", "model"]
+
+
+@pytest.mark.parametrize(
+    ("dirty", "patch", "digest", "said"),
+    [
+        ("false", None, None, []),
+        ("true", b"diff", "right", []),
+        ("true", None, "right", [("code", "diff.patch is lost")]),
+        ("true", b"other", "right", [("code", "diff.patch is not what was recorded")]),
+        ("false", b"diff", None, [("code", "diff.patch is not what was recorded")]),
+    ],
+)
+def test_a_difference_that_is_not_as_it_was_recorded_is_named(tmp_path, toy, dirty, patch, digest, said):
+    right = tmp_path / "right"
+    right.write_bytes(b"diff")
+    if patch is not None:
+        (tmp_path / "diff.patch").write_bytes(patch)
+    tags = {"git.dirty": dirty} | ({"diff_digest": artefacts.sha256(right)} if digest else {})
+    recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, tmp_path)
+    assert list(reproducing._lost(tags, recipe)) == said
