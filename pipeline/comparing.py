@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artefacts, comparison, pages, project, revisions, tracking
+from pipeline import artefacts, committed, comparison, pages, project, tracking
 from pipeline.artefacts import SavedModel
 from pipeline.comparison import Verdict
 from pipeline.errors import UserError
@@ -33,7 +33,7 @@ def contender(name: str, temporary: Path) -> Contender:
     place = Path(name) if Path(name).is_dir() else temporary
     if place == temporary:
         place.mkdir()
-        if not revisions.fetch(project.workspace(), name, (artefacts.MODEL, evaluation), place):
+        if not committed.fetch(project.workspace(), name, (artefacts.MODEL, evaluation), place):
             found = tracking.evaluated(tracking.connect(), name, place)
             return Contender(name, found.params, found.folder)
     about = SavedModel.read(place / artefacts.MODEL)
