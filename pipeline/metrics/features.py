@@ -33,6 +33,15 @@ def blocks(n: int, size: int) -> Iterator[slice]:
     yield from (slice(start, min(n, start + step)) for start in range(0, n, step))
 
 
+def compact(*sets: NDArray[np.floating]) -> list[NDArray[np.float64]]:
+    """Return sets of features in axes of the space that they span together, where it has fewer: distances stay."""
+    wide = [checked(each, 0) for each in sets]
+    if sum(map(len, wide)) >= wide[0].shape[1]:
+        return wide
+    axes = np.linalg.qr(np.concatenate(wide).T)[0]
+    return [each @ axes for each in wide]
+
+
 def squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield squared Euclidean distances of some rows of a from all rows of b, and which rows they are."""
     lengths = np.square(b).sum(1)

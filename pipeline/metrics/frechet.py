@@ -75,28 +75,49 @@ def distance(a: Moments, b: Moments) -> float:
     The trace of the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric: the
     result is real also where there are fewer samples than features.
     """
-    return _distance(a, _power(a.covariance, 0.5), b)
+    return _distance(a, b, _power(a.covariance, 0.5))
 
 
-def _distance(a: Moments, root: NDArray[np.float64], b: Moments) -> float:
+def _distance(a: Moments, b: Moments, root: NDArray[np.float64]) -> float:
     """Return the distance, given the root of the covariance of a."""
     middle = root @ b.covariance @ root
-    shared = np.sqrt(np.linalg.eigvalsh((middle + middle.T) / 2).clip(min=0)).sum()
-    apart = np.square(a.mean - b.mean).sum() + np.trace(a.covariance) + np.trace(b.covariance) - 2 * shared
-    return max(0.0, float(apart))
+    apart = np.square(a.mean - b.mean).sum() + np.trace(a.covariance) + np.trace(b.covariance)
+    return max(0.0, float(apart - 2 * _sum_of_roots((middle + middle.T) / 2)))
+
+
+def _distance_of_few(a: Moments, few: NDArray[np.float64], root: NDArray[np.float64]) -> float:
+    """Return the distance of a normal from that of items (n, d), n < d, given the root of its covariance.
+
+    The eigenvalues that count are those of a Gram matrix of n rows.
+    """
+    rooted = few @ root
+    centred = (rooted - rooted.mean(0)) / np.sqrt(len(few) - 1)
+    apart = np.square(a.mean - few.mean(0)).sum() + np.trace(a.covariance) + few.var(0, ddof=1).sum()
+    return max(0.0, float(apart - 2 * _sum_of_roots(centred @ centred.T)))
+
+
+def _sum_of_roots(matrix: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.linalg.eigvalsh(matrix).clip(min=0)).sum())
 
 
 def frechet(real: NDArray[np.floating], generated: NDArray[np.floating]) -> Estimate:
     """Return the Frechet distance of two sets of features (n, d) and (m, d)."""
     a, b = moments(real), moments(generated)
-    return Estimate(distance(a, b), {TEST: _influence(real, a, b), SAMPLES: _influence(generated, b, a)})
+    root_a, root_b = (_power(each.covariance, 0.5) for each in (a, b))
+    parts = {TEST: _influence(real, a, b, root_b), SAMPLES: _influence(generated, b, a, root_a)}
+    return Estimate(_distance(a, b, root_a), parts)
 
 
-def frechet_infinity(real: NDArray[np.floating], generated: NDArray[np.floating], rng: np.random.Generator) -> Estimate:
+def frechet_infinity(
+    real: NDArray[np.floating],
+    generated: NDArray[np.floating],
+    rng: np.random.Generator,
+    plain: Estimate | None = None,
+) -> Estimate:
     """Return the distance that infinitely many samples would have (Chong & Forsyth 2020): its bias falls as 1 / n.
 
     The intercept of a line through the distances of nested parts of the samples, a quarter to all of them, over 1 / n;
-    the mean over seeded orders of the samples.
+    the mean over seeded orders of the samples. `plain` is `frechet` of the same features, where it is known.
     """
     n, size = generated.shape
     ends = np.unique(np.linspace(max(2, n // 4), n, SIZES).astype(int))
@@ -104,27 +125,32 @@ def frechet_infinity(real: NDArray[np.floating], generated: NDArray[np.floating]
         raise ValueError(f"no line goes through the distances of {n} samples")
     slopes = 1 / ends - np.mean(1 / ends)
     weights = 1 / len(ends) - slopes * np.mean(1 / ends) / np.square(slopes).sum()
-    a, whole = moments(real), moments(generated)
-    root = _power(a.covariance, 0.5)
-    effect, value, counted = _influence(generated, whole, a), 0.0, np.zeros(n)
+    a = moments(real)
+    root, value, counted = _power(a.covariance, 0.5), 0.0, np.zeros(n)
     for _ in range(ORDERS):
-        order, part = rng.permutation(n), RunningMoments(size)
-        for begin, end, weight in zip((0, *ends[:-1]), ends, weights / ORDERS, strict=True):
-            for rows in blocks(end - begin, size):
-                part.add(generated[order[begin:end][rows]])
-            value += weight * _distance(a, root, part.moments())
+        order, running = rng.permutation(n), RunningMoments(size)
+        for end, weight in zip(ends, weights / ORDERS, strict=True):
+            if end < size:
+                value += weight * _distance_of_few(a, checked(generated[order[:end]]), root)
+            else:
+                rest = order[running.n : end]
+                for rows in blocks(len(rest), size):
+                    running.add(generated[rest[rows]])
+                value += weight * _distance(a, running.moments(), root)
             counted[order[:end]] += weight * n / end
-    effect = effect * counted
-    return Estimate(value, {TEST: _influence(real, a, whole), SAMPLES: effect - effect.mean()})
+    parts = (plain or frechet(real, generated)).parts
+    effect = parts[SAMPLES] * counted
+    return Estimate(value, {TEST: parts[TEST], SAMPLES: effect - effect.mean()})
 
 
-def _influence(features: NDArray[np.floating], own: Moments, other: Moments) -> NDArray[np.float64]:
+def _influence(
+    features: NDArray[np.floating], own: Moments, other: Moments, root: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the influence of each item on the distance of its set's normal from another.
 
     The derivative by the own mean is 2 (m - m_o), and that by the own covariance is I - T, with the optimal transport
-    from the own normal to the other, T = C_o^(1/2) (C_o^(1/2) C C_o^(1/2))^(-1/2) C_o^(1/2).
+    from the own normal to the other, T = C_o^(1/2) (C_o^(1/2) C C_o^(1/2))^(-1/2) C_o^(1/2), given `root` C_o^(1/2).
     """
-    root = _power(other.covariance, 0.5)
     transport = root @ _power(root @ own.covariance @ root, -0.5) @ root
     shift, form = 2 * (own.mean - other.mean), np.eye(len(own.mean)) - transport
     found = np.empty(len(features))

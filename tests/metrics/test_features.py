@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from pipeline.metrics import features
-from pipeline.metrics.features import checked, nearest, squared
+from pipeline.metrics.features import checked, compact, nearest, squared
 
 
 def points(n, seed, d=5):
@@ -47,3 +47,12 @@ def test_what_is_not_finite_raises(bad):
 def test_too_few_rows_raise():
     with pytest.raises(ValueError, match="at least 2"):
         checked(np.ones((1, 3)))
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(3, 4, 20), (30, 40, 20)])
+def test_compacted_sets_lie_as_far_apart_as_before_in_no_more_axes_than_items(n, m, d):
+    a, b = points(n, 0, d), points(m, 1, d)
+    less_a, less_b = compact(a, b)
+    assert less_a.shape == (n, min(d, n + m))
+    np.testing.assert_allclose(cdist(less_a, less_b), cdist(a, b))
+    np.testing.assert_allclose(np.linalg.norm(less_b, axis=1), np.linalg.norm(b, axis=1))

@@ -208,3 +208,19 @@ def test_memory_does_not_grow_with_the_features_that_lie_in_a_file(monkeypatch, 
         tracemalloc.stop()
     assert of_moments < 4 * 8 * 2**16
     assert of_all < of_moments + 3 * 8 * n
+
+
+@pytest.mark.parametrize("n", [2, 5, 7])
+def test_the_distance_of_fewer_items_than_features_is_the_plain_one(n):
+    a, few = moments(features(40, 8)), features(n, 8, 1)
+    root = scipy.linalg.sqrtm(a.covariance)
+    assert module._distance_of_few(a, few, root) == pytest.approx(distance(a, moments(few)), rel=1e-6)
+
+
+def test_the_extrapolated_distance_is_the_same_where_the_plain_one_is_given():
+    a, b = features(90, 5), features(70, 5, 1)
+    alone = frechet_infinity(a, b, np.random.default_rng(0))
+    given = frechet_infinity(a, b, np.random.default_rng(0), module.frechet(a, b))
+    assert alone.value == given.value
+    for name, part in alone.parts.items():
+        np.testing.assert_array_equal(part, given.parts[name])
