@@ -13,9 +13,8 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artefacts, models, project
+from pipeline import artefacts, extractors, models, project
 from pipeline.artefacts import PreparedData
-from pipeline.extractor import Extractor
 from pipeline.metrics.features import nearest
 from pipeline.metrics.memorisation import copies
 
@@ -36,7 +35,7 @@ def main() -> None:
     words = parser.parse_args()
     workspace = project.workspace()
     data, model = PreparedData.open(workspace), models.load(workspace / artefacts.MODEL)
-    extractor = Extractor.load(workspace / artefacts.FEATURES, data.spec)
+    extractor = extractors.load(workspace / artefacts.FEATURES, data.spec)
     arrays = [np.array(data.array("train")), np.array(data.array("test")), model.sample(words.samples, 0)]
     spaces = {
         "features": [extractor.features(each).astype(np.float64) for each in arrays],

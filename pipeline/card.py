@@ -14,6 +14,8 @@ from pipeline.params import flatten
 MEANINGS = {
     "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
     "fid_in_domain_floor": "the same of real images from train: what zero looks like",
+    "fid_inception": "Frechet distance of samples from test, in the features of Inception-v3",
+    "fid_inception_floor": "the same of real images from train: what zero looks like",
     "precision": "share of samples that lie among real images",
     "recall": "share of real images that lie among samples",
     "memorisation": "share of samples that are copies of train; 0 is what chance makes",

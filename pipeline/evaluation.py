@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from pipeline import artefacts, extractor
+from pipeline import artefacts, extractors
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.contents.base import Content, Raw, Raws
 from pipeline.evidence import Evidence
-from pipeline.extractor import Extractor
+from pipeline.extractors.base import digest
 from pipeline.families.base import CHUNK
 from pipeline.metrics.classes import class_distance
 from pipeline.metrics.estimates import Estimate, mean
-from pipeline.metrics.features import TEST
+from pipeline.metrics.features import TEST, compact
 from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
 from pipeline.metrics.kernel import kid
 from pipeline.metrics.memorisation import Copies, copies
@@ -79,9 +79,9 @@ def draw(
 
     The features lie in a temporary file, so that memory does not grow with the number of samples.
     """
-    content, yardstick, total = model.content, Extractor.load(features, model.content.spec), settings.samples
+    content, yardstick, total = model.content, extractors.load(features, model.content.spec), settings.samples
     with tempfile.TemporaryFile() as file:
-        found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.about.size))
+        found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.size))
     for start in range(0, total, PIECE * team.size):
         n = min(PIECE * team.size, total - start)
         first, mine = team.part(n, CHUNK)
@@ -100,7 +100,7 @@ def evaluate(
     The process that leads a team calls this, while the others call `draw`.
     """
     content, test = data.content, data.array("test")
-    yardstick, reference = Extractor.load(features, data.spec), Reference.read(features)
+    yardstick, reference = extractors.load(features, data.spec), Reference.read(features)
     with tqdm(total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}") as bar:
 
         def begin(part: str) -> None:
@@ -115,13 +115,14 @@ def evaluate(
         begin("figures")
         copied = copies(reference.train, reference.test, sampled[:PAIRWISE])
         estimates = {
-            **_distances(reference, sampled, seed),
+            **_distances(yardstick.name, reference, sampled, seed),
             "memorisation": copied.share,
             **_reconstructions(content, originals, x_hat),
             **_likelihoods(model, test, chosen, seed),
         }
-        if yardstick.about.task == "labels":
-            estimates["class_distance"] = class_distance(yardstick.predict(reference.test), yardstick.predict(sampled))
+        of_test, of_samples = yardstick.classes(reference.test), yardstick.classes(sampled)
+        if of_test is not None and of_samples is not None:
+            estimates["class_distance"] = class_distance(of_test, of_samples)
         begin("pictures")
         walks = traverse(model.family, torch_rng(seed, "traverse"))
         pictures = {
@@ -134,30 +135,32 @@ def evaluate(
         bar.n = len(PARTS)
     protocol: dict[str, Any] = {
         "split": "test",
-        "extractor": "in_domain",
-        "extractor_digest": extractor.digest(features),
+        "extractor": yardstick.name,
+        "extractor_digest": digest(features),
+        **yardstick.protocol,
         "data_digest": data.digest,
         "code_digest": _code(),
         "real": len(test),
+        "train": len(reference.train),
         "samples": settings.samples,
         "pairwise": PAIRWISE,
         "reconstructions": len(originals),
-        "resize": "none",
         "weights": "moving average",
         "seed": seed,
     }
     protocol["digest"] = artefacts.digest_of(protocol)
-    return Evaluation(Evidence(protocol, estimates), pictures, _classes(yardstick, data, sampled, reference.test))
+    return Evaluation(Evidence(protocol, estimates), pictures, _classes(data.classes, of_test, of_samples))
 
 
-def _distances(reference: Reference, sampled: NDArray[np.float32], seed: int) -> dict[str, Estimate]:
-    real = reference.test
-    few = real[:: -(-len(real) // PAIRWISE)], sampled[:PAIRWISE]
+def _distances(extractor: str, reference: Reference, sampled: NDArray[np.float32], seed: int) -> dict[str, Estimate]:
+    few = reference.test[:: -(-len(reference.test) // PAIRWISE)], sampled[:PAIRWISE]
+    real, floor, drawn = compact(reference.test, reference.floor, sampled)
+    plain = frechet(real, drawn)
     return {
-        "fid_in_domain": frechet(real, sampled),
-        "fid_in_domain_floor": Estimate(distance(moments(real), moments(reference.floor))),
-        "fid_infinity_in_domain": frechet_infinity(real, sampled, numpy_rng(seed, "infinity")),
-        "kid_in_domain": kid(*few),
+        f"fid_{extractor}": plain,
+        f"fid_{extractor}_floor": Estimate(distance(moments(real), moments(floor))),
+        f"fid_infinity_{extractor}": frechet_infinity(real, drawn, numpy_rng(seed, "infinity"), plain),
+        f"kid_{extractor}": kid(*few),
         **prdc(*few),
     }
 
@@ -179,8 +182,8 @@ def _likelihoods(model: Model, test: NDArray[np.uint8], chosen: NDArray[np.int64
 def _code() -> str:
     """Return the digest of the code that scores depend on, the model's own left out."""
     package = Path(__file__).parent
-    folders = [*package.glob("metrics/*.py"), *package.glob("contents/*.py")]
-    return artefacts.sha256(*sorted([Path(__file__), package / "extractor.py", *folders]))
+    folders = [path for name in ("contents", "extractors", "metrics") for path in package.glob(f"{name}/*.py")]
+    return artefacts.sha256(*sorted([Path(__file__), *folders]))
 
 
 def _closest(model: Model, seed: int, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:
@@ -209,13 +212,10 @@ def _interpolate(model: Model, content: Content, seed: int) -> list[Raw]:
 
 
 def _classes(
-    yardstick: Extractor, data: PreparedData, sampled: NDArray[np.float32], real: NDArray[np.float32]
+    names: list[str], real: NDArray[np.int64] | None, sampled: NDArray[np.int64] | None
 ) -> list[tuple[str, float, float]]:
-    """Return each class with its share among samples and in test, as the extractor tells them; none without labels."""
-    if yardstick.about.task != "labels":
+    """Return each class with its share among samples and in test, as the extractor tells them; none if it cannot."""
+    if real is None or sampled is None:
         return []
-
-    def shares(features: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.bincount(yardstick.predict(features), minlength=len(data.classes)) / len(features)
-
-    return [(n, float(s), float(t)) for n, s, t in zip(data.classes, shares(sampled), shares(real), strict=True)]
+    shares = (np.bincount(each, minlength=len(names)) / len(each) for each in (sampled, real))
+    return [(name, float(s), float(t)) for name, s, t in zip(names, *shares, strict=True)]

@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
+from pipeline.sections import GanParams, ImageParams, Section, VaeParams
 
 FILE = "params.yaml"
-
-
-class Section(BaseModel):
-    """A frozen set of fields that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Split(Section):
@@ -48,66 +43,21 @@ class PrepareParams(Section):
     """Largest share of unreadable files that is tolerated."""
 
 
-class ImageParams(Section):
-    """Content `image`."""
-
-    size: int = Field(ge=16, le=256)
-    """Side of the square images, in pixels; the networks' depth follows from it."""
-    channels: Literal[1, 3]
-    """1 for grey, 3 for RGB."""
-
-
 class FeaturesParams(Section):
-    """The in-domain feature extractor."""
+    """What turns items into the features that scores compare."""
 
+    extractor: Literal["in_domain", "inception"]
+    """A classifier of the data themselves, or Inception-v3 as torch-fidelity publishes it: see docs/metrics.md."""
     epochs: int = Field(ge=1, le=1000)
-    """Passes over train."""
+    """In-domain: passes over train."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels of its first layer."""
+    """In-domain: channels of its first layer."""
     size: int = Field(ge=8, le=2048)
-    """Number of features."""
-
-
-class VaeParams(Section):
-    """Family `vae` (Kingma & Welling 2014)."""
-
-    latent_dim: int = Field(ge=1, le=4096)
-    """Size of the latent."""
-    width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches; they double with each halving, up to four times."""
-    blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid."""
-    learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam."""
-    beta: float = Field(ge=0, le=1000)
-    """Weight of the KL term in the loss; 1 is the evidence lower bound."""
-    warmup: float = Field(ge=0, le=1)
-    """Share of the steps over which beta rises from 0 to its value."""
-    likelihood: Literal["gaussian", "logistic", "bernoulli"]
-    """What a decoder says of x: see docs/metrics.md for what each one means for the ELBO."""
-    prior: Literal["normal", "mixture"]
-    """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
-    components: int = Field(ge=1, le=1000)
-    """Components of the mixture."""
-
-
-class GanParams(Section):
-    """Family `gan` (Goodfellow et al. 2014)."""
-
-    latent_dim: int = Field(ge=1, le=4096)
-    """Size of the latent."""
-    width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches; they double with each halving, up to four times."""
-    blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid."""
-    learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam, for the generator."""
-    critic_learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam, for the critic."""
-    projection_steps: int = Field(ge=1, le=10_000)
-    """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
-    projection_starts: int = Field(ge=1, le=64)
-    """Seeded starts of that search; the nearest one counts."""
+    """In-domain: number of features."""
+    weights: str = Field(min_length=1)
+    """Inception: a file of weights, or a folder for the published one, which is downloaded where it is missing."""
+    precision: Literal["float32", "bfloat16"]
+    """Inception: arithmetic of the network."""
 
 
 class TrainParams(Section):
@@ -194,6 +144,16 @@ class Params(Section):
     gate: GateParams
     runtime: RuntimeParams
 
+    @model_validator(mode="after")
+    def _gate_names_scores_of_the_extractor(self) -> Self:
+        mine, other = self.features.extractor, "in_domain" if self.features.extractor == "inception" else "inception"
+        gate = self.gate
+        wrong = [name for name in (*gate.decides, *gate.must_not_fall, *gate.at_most, *gate.at_least) if other in name]
+        if wrong:
+            right = ", ".join(name.replace(other, mine) for name in wrong)
+            raise ValueError(f"gate names {', '.join(wrong)}, but features.extractor is {mine}; name {right} there")
+        return self
+
     @property
     def content_section(self) -> Section:
         """The section that `content` names."""
@@ -240,6 +200,8 @@ def _say(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc']))}"
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] == "value_error" and not problem["loc"]:
+        return str(said)
     return f"{path} is {problem['input']!r}: {said}"
 
 

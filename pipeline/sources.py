@@ -1,12 +1,31 @@
-"""What is known of a source: the card, source.json, that may lie beside its files."""
+"""What is known of a source: the card, source.json, that may lie beside its files; and downloads of what is missing."""
 
 from __future__ import annotations
 
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import SourceError
+
+TIMEOUT = 30.0
+"""Seconds that a download may stand still."""
+
+
+@contextmanager
+def downloading(why: str) -> Iterator[None]:
+    """Say why something is downloaded, and let no download within stand still for long."""
+    sys.stderr.write(f"{why}\n")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 class Card(BaseModel):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from stages import PARAMS
 
-from pipeline import evaluation, extractor
+from pipeline import evaluation
+from pipeline.extractors import in_domain
 from pipeline.models import Model
 from pipeline.params import EvaluateParams, FeaturesParams
 from pipeline.team import Team
@@ -15,8 +17,8 @@ SETTINGS = EvaluateParams(samples=700, reconstructions=10)
 def drawn_from(toy, tmp_path_factory):
     """Return a model, and the folder of an extractor."""
     folder = tmp_path_factory.mktemp("features")
-    settings = FeaturesParams(epochs=1, width=8, size=8)
-    extractor.fit(toy.items(64), None, 1, toy.spec, settings, seed=0).save(folder)
+    settings = FeaturesParams(**PARAMS["features"] | {"epochs": 1, "width": 8, "size": 8})
+    in_domain.fit(toy.items(64), None, 1, toy.spec, settings, seed=0).save(folder)
     return Model(toy.family("vae").requires_grad_(False).eval(), toy.content, toy.about("vae")), folder
 
 

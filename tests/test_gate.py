@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
+from pipeline.errors import ParamsError
 from pipeline.evidence import Evidence
 from pipeline.gate import judge
 from pipeline.metrics.estimates import Estimate, mean
-from pipeline.params import GateParams
+from pipeline.params import GateParams, Params
 
 PROTOCOL = {"seed": 0, "samples": 100}
 RULES = GateParams(
@@ -83,3 +87,32 @@ def test_scores_of_different_protocols_are_undecided_with_what_differs():
     found = judge(evidence(ssim=0.9), evidence(protocol=PROTOCOL | {"samples": 200}), RULES)
     assert found.outcome == "undecided"
     assert "samples is 200 and 100" in found.reasons[0]
+
+
+def load(folder, extractor, gate):
+    """Return the shipped params with another extractor and some rules."""
+    tree = yaml.safe_load(Path(__file__).parents[1].joinpath("params.yaml").read_text())
+    tree["features"]["extractor"] = extractor
+    tree["gate"] |= gate
+    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+    return Params.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("extractor", "gate", "said"),
+    [
+        ("inception", {}, "gate names fid_in_domain, but features.extractor is inception; name fid_inception there"),
+        ("in_domain", {"at_most": {"fid_inception_floor": 1.0}}, "gate names fid_inception_floor, but"),
+        ("in_domain", {"must_not_fall": ["kid_inception", "recall"]}, "; name kid_in_domain there"),
+    ],
+)
+def test_rules_for_scores_of_another_extractor_are_one_line_that_says_what_to_name(tmp_path, extractor, gate, said):
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, extractor, gate)
+    assert str(caught.value).startswith("params.yaml: gate names")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_for_scores_of_the_extractor_are_taken(tmp_path):
+    assert load(tmp_path, "inception", {"decides": ["fid_inception"]}).gate.decides == ["fid_inception"]

@@ -41,6 +41,8 @@ finally:
     Path(sys.argv[2]).write_text(json.dumps(sorted(seen)))
 """
 HANDED_OVER = ("dataset.json", "train.npy", "test.npy", "extractor.json", "model.json", "weights.safetensors")
+OURS = ("params.yaml", "pipeline", "data/weights")
+"""What is in the repository, and no stage made."""
 EXEMPT = ("params.yaml", "dvc.yaml", ".git", ".pipeline", "mlflow.db")
 
 
@@ -71,7 +73,7 @@ def traces(tmp_path_factory):
     for stage in STAGES:
         bare = base / stage
         for name in {"params.yaml", *paths(stage, "deps", params=params)}:
-            from_ = ROOT / name if Path(name).parts[0] in ("pipeline", "params.yaml") else store / name
+            from_ = ROOT / name if name.startswith(OURS) else store / name
             (bare / name).parent.mkdir(parents=True, exist_ok=True)
             if from_.is_dir():
                 shutil.copytree(from_, bare / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)

@@ -14,7 +14,7 @@ from pipeline import artefacts, checkpoints, models
 from pipeline.artefacts import PREPARED, PreparedData
 from pipeline.errors import UserError
 from pipeline.evidence import Evidence
-from pipeline.extractor import Extractor, ExtractorAbout
+from pipeline.extractors.in_domain import About, InDomain
 from pipeline.metrics.estimates import mean
 from pipeline.reference import Reference
 from pipeline.safetensors_io import SafetensorsIO
@@ -74,8 +74,8 @@ def write_model(folder, toy):
 
 
 def write_extractor(folder, toy):
-    about = ExtractorAbout(toy.spec.shape, width=8, size=8, classes=2, task="labels")
-    Extractor(about, toy.spec).save(folder)
+    about = About(toy.spec.shape, width=8, size=8, classes=2, task="labels")
+    InDomain(about, toy.spec).save(folder)
 
 
 def write_reference(folder, toy):
@@ -110,7 +110,7 @@ def load_checkpoint(folder, toy):
 
 PLACES = {
     "model": (write_model, lambda folder, toy: models.load(folder)),
-    "extractor": (write_extractor, lambda folder, toy: Extractor.load(folder, toy.spec)),
+    "extractor": (write_extractor, lambda folder, toy: InDomain.load(folder, toy.spec)),
     "reference": (write_reference, lambda folder, toy: Reference.read(folder)),
     "evidence": (write_evidence, lambda folder, toy: Evidence.read(folder)),
     "arrays": (write_data, lambda folder, toy: PreparedData.open(folder).array("train")),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import socket
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.contents.base import Item, Rejected
 from pipeline.errors import SourceError
-from pipeline.sources import Card
+from pipeline.sources import Card, downloading
 
 IDX_SETS = {"fashion-mnist": "FashionMNIST", "mnist": "MNIST"}
 IDX_PARTS: dict[Literal["train", "test"], str] = {"train": "train", "test": "t10k"}
-TIMEOUT = 30.0
-"""Seconds that a download may stand still."""
 
 
 def read(source: Path) -> Iterator[Item | Rejected] | None:
@@ -103,15 +99,11 @@ def _download(source: Path, dataset: str, files: str) -> None:
     """Download a set with torchvision, which checks the MD5 sums; an archive that lies there already is used."""
     from torchvision import datasets
 
-    sys.stderr.write(f"{source.name}: not all of it lies in {source}; downloading the rest\n")
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
     try:
-        getattr(datasets, dataset)(source, download=True)
+        with downloading(f"{source.name}: not all of it lies in {source}; downloading the rest"):
+            getattr(datasets, dataset)(source, download=True)
     except (OSError, RuntimeError) as error:
         raise SourceError(
             f"prepare.source is {source.name}, which is not whole in {source} and cannot be downloaded "
             f"({str(error).splitlines()[0]}); put {files} there"
         ) from error
-    finally:
-        socket.setdefaulttimeout(before)

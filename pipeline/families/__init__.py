@@ -1,4 +1,4 @@
-"""The kinds of models: one file each, named below, with a section in params.yaml and a class in params.py."""
+"""The kinds of models: one file each, named below, with a section in params.yaml and a class in sections.py."""
 
 from __future__ import annotations
 

@@ -1,38 +1,30 @@
-"""Stage `features`: fits the in-domain extractor, and keeps the features of real data as the reference."""
+"""Stage `features`: makes the extractor, and keeps the features of real data as the reference."""
 
 from __future__ import annotations
 
-from pipeline import artefacts, extractor, project
+from pipeline import artefacts, extractors, project
 from pipeline.artefacts import PreparedData
 from pipeline.errors import run
-from pipeline.metrics.frechet import frechet
+from pipeline.metrics.features import compact
+from pipeline.metrics.frechet import distance, moments
 from pipeline.params import Params
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
 
-KEPT = 50_000
-"""Items of train whose features are kept."""
-
 
 def main() -> None:
-    """Write features/ (extractor and reference), and how well the extractor does on val."""
+    """Write features/ (extractor and reference), how well the extractor does, and what zero looks like."""
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
-    labelled = len(data.classes) > 1
+    yardstick = extractors.make(data, params.features, params.seed)
     train = data.array("train")
-    fitted = extractor.fit(
-        train, data.labels("train") if labelled else None, len(data.classes), data.spec, params.features, params.seed
-    )
-    test = data.array("test")
-    rows = numpy_rng(params.seed, "reference").permutation(len(train))[:KEPT]
-    reference = Reference(test=fitted.features(test), train=fitted.features(train[rows]), rows=rows)
+    rows = numpy_rng(params.seed, "reference").permutation(len(train))[: yardstick.kept]
+    reference = Reference(yardstick.features(data.array("test")), yardstick.features(train[rows]), rows)
     with artefacts.replacing(workspace / artefacts.FEATURES) as folder:
-        fitted.save(folder)
+        yardstick.save(folder)
         reference.write(folder)
-    figures = {
-        "val_accuracy": extractor.accuracy(fitted, data.array("val"), data.labels("val") if labelled else None),
-        "fid_in_domain_floor": frechet(reference.test, reference.floor).value,
-    }
+    floor = distance(*map(moments, compact(reference.test, reference.floor)))
+    figures = {**yardstick.figures(data), f"fid_{yardstick.name}_floor": floor}
     artefacts.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
 
 

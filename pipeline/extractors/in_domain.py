@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline import artefacts
+from pipeline.artefacts import PreparedData, Split
 from pipeline.batches import scaled
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
+from pipeline.extractors import base
 from pipeline.params import FeaturesParams
 from pipeline.rng import key, numpy_rng
 
@@ -32,7 +31,7 @@ COARSEST = 4
 
 
 @dataclass(frozen=True)
-class ExtractorAbout:
+class About:
     """What extractor.json says: enough to build the network, and what it was fitted to."""
 
     shape: tuple[int, ...]
@@ -42,10 +41,14 @@ class ExtractorAbout:
     task: str
 
 
-class Extractor(nn.Module):
+class InDomain(nn.Module):
     """Convolutions that halve the sides down to four, one hidden layer of features, one linear layer of classes."""
 
-    def __init__(self, about: ExtractorAbout, spec: DataSpec) -> None:
+    name = "in_domain"
+    kept = 50_000
+    protocol: ClassVar[dict[str, str]] = {"resize": "none", "precision": "float32"}
+
+    def __init__(self, about: About, spec: DataSpec) -> None:
         """Set the sizes."""
         super().__init__()
         self.about, self.spec = about, spec
@@ -58,6 +61,11 @@ class Extractor(nn.Module):
         layers += [nn.AdaptiveAvgPool2d(COARSEST), nn.Flatten(), nn.Linear(channels * COARSEST**2, about.size)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(about.size, about.classes)
+
+    @property
+    def size(self) -> int:
+        """Number of its features."""
+        return self.about.size
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, classes) of items (n, *shape) in [-1, 1]."""
@@ -76,11 +84,22 @@ class Extractor(nn.Module):
         found: NDArray[np.int64] = self.head(torch.from_numpy(features)).argmax(1).numpy()
         return found
 
+    def classes(self, features: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """Return the class of each row of features, (n,), or None if it was fitted to rotations."""
+        return self.predict(features) if self.about.task == "labels" else None
+
+    def figures(self, data: PreparedData) -> dict[str, float]:
+        """Return its accuracy on val."""
+        return {"val_accuracy": accuracy(self, data.array("val"), _labels(data, "val"))}
+
     def save(self, folder: Path) -> None:
         """Write extractor.safetensors and extractor.json."""
-        weights = {name: tensor.contiguous() for name, tensor in sorted(self.state_dict().items())}
-        (folder / "extractor.safetensors").write_bytes(save(weights))
-        artefacts.write_json(folder / "extractor.json", asdict(self.about) | {"weights_sha256": digest(folder)})
+        base.write(folder, self.name, asdict(self.about), self.state_dict())
+
+    @classmethod
+    def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> InDomain:
+        """Return an extractor fitted to train."""
+        return fit(data.array("train"), _labels(data, "train"), len(data.classes), data.spec, settings, seed)
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
@@ -89,24 +108,16 @@ class Extractor(nn.Module):
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        tree, weights = artefacts.read_json(folder / "extractor.json"), folder / "extractor.safetensors"
+        about, weights = base.read(folder)
         try:
-            saved = tree.pop("weights_sha256")
-            if not weights.is_file() or digest(folder) != saved:
-                raise ArtefactError(
-                    f"{weights}: missing or damaged, its digest is not in extractor.json; run `dvc repro`"
-                )
-            extractor = cls(ExtractorAbout(**tree | {"shape": tuple(tree["shape"])}), spec)
-            extractor.load_state_dict(load_file(weights))
-        except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, TypeError) as error:
+            extractor = cls(About(**about | {"shape": tuple(about["shape"])}), spec)
+            extractor.load_state_dict(weights)
+        except (KeyError, RuntimeError, TypeError) as error:
             said = str(error).splitlines()[0]
-            raise ArtefactError(f"{weights}: does not fit extractor.json ({said}); run `dvc repro`") from error
+            raise ArtefactError(
+                f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({said}); run `dvc repro`"
+            ) from error
         return extractor.eval()
-
-
-def digest(folder: Path) -> str:
-    """Return the digest of a saved extractor's weights, which is part of every score's protocol."""
-    return artefacts.sha256(folder / "extractor.safetensors")
 
 
 def fit(
@@ -116,13 +127,13 @@ def fit(
     spec: DataSpec,
     settings: FeaturesParams,
     seed: int,
-) -> Extractor:
+) -> InDomain:
     """Fit an extractor to items (n, *shape): to their labels, or without them to rotations."""
     outputs, task = (TURNS, "rotation") if labels is None else (classes, "labels")
-    about = ExtractorAbout(spec.shape, settings.width, settings.size, outputs, task)
+    about = About(spec.shape, settings.width, settings.size, outputs, task)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "extractor"))
-        extractor = Extractor(about, spec)
+        extractor = InDomain(about, spec)
     steps = settings.epochs * -(-len(items) // BATCH)
     optimiser = torch.optim.AdamW(extractor.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
@@ -140,11 +151,15 @@ def fit(
     return extractor.eval()
 
 
-def accuracy(extractor: Extractor, items: NDArray[np.uint8], labels: NDArray[np.int32] | None) -> float:
+def accuracy(extractor: InDomain, items: NDArray[np.uint8], labels: NDArray[np.int32] | None) -> float:
     """Return the share of items whose class (or rotation) the extractor tells."""
     if labels is None:
         items, labels = _turned(items)
     return float((extractor.predict(extractor.features(items)) == labels).mean())
+
+
+def _labels(data: PreparedData, split: Split) -> NDArray[np.int32] | None:
+    return data.labels(split) if len(data.classes) > 1 else None
 
 
 def _batches(

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
-from pipeline import artefacts, extractor
+from pipeline import artefacts
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
-from pipeline.extractor import Extractor
+from pipeline.extractors import base, in_domain
+from pipeline.extractors.in_domain import InDomain
 from pipeline.params import FeaturesParams
 
-SETTINGS = FeaturesParams(epochs=4, width=8, size=8)
+
+def settings(epochs):
+    return FeaturesParams(extractor="in_domain", epochs=epochs, width=8, size=8, weights="unused", precision="float32")
 
 
 def labelled(toy, n, seed=0):
@@ -17,27 +20,27 @@ def labelled(toy, n, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted(toy):
-    return extractor.fit(*labelled(toy, 512), 2, toy.spec, SETTINGS, seed=0)
+    return in_domain.fit(*labelled(toy, 512), 2, toy.spec, settings(4), seed=0)
 
 
 def test_classes_that_can_be_told_apart_are_told_apart_on_items_it_never_saw(toy, fitted):
     assert fitted.about.task == "labels"
-    assert extractor.accuracy(fitted, *labelled(toy, 200, seed=1)) > 0.97
+    assert in_domain.accuracy(fitted, *labelled(toy, 200, seed=1)) > 0.97
 
 
 def test_accuracy_is_a_share_of_the_items_and_falls_with_wrong_labels(toy, fitted):
     items, labels = labelled(toy, 200, seed=1)
-    right = extractor.accuracy(fitted, items, labels)
-    assert extractor.accuracy(fitted, items, 1 - labels) == pytest.approx(1 - right)
+    right = in_domain.accuracy(fitted, items, labels)
+    assert in_domain.accuracy(fitted, items, 1 - labels) == pytest.approx(1 - right)
 
 
 def test_without_labels_it_learns_to_tell_quarter_turns(toy):
     items = toy.items(384)
     items[:, :, :8, :8] = 255  # a corner that says which way is up
-    found = extractor.fit(items, None, 0, toy.spec, FeaturesParams(epochs=10, width=8, size=8), seed=0)
+    found = in_domain.fit(items, None, 0, toy.spec, settings(10), seed=0)
     assert found.about.task == "rotation"
     assert found.about.classes == 4
-    assert extractor.accuracy(found, items[:100], None) > 0.9
+    assert in_domain.accuracy(found, items[:100], None) > 0.9
 
 
 def test_features_have_the_size_that_was_asked_for_and_do_not_depend_on_their_chunk(toy, fitted):
@@ -57,9 +60,8 @@ def test_features_tell_classes_apart_better_than_items_of_one_class(toy, fitted)
 
 
 def test_fitting_is_a_function_of_items_and_seed(toy):
-    settings = FeaturesParams(epochs=1, width=8, size=8)
     first, again, other = (
-        extractor.fit(*labelled(toy, 64), 2, toy.spec, settings, seed).features(toy.items(5)) for seed in (0, 0, 1)
+        in_domain.fit(*labelled(toy, 64), 2, toy.spec, settings(1), seed).features(toy.items(5)) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
@@ -67,7 +69,7 @@ def test_fitting_is_a_function_of_items_and_seed(toy):
 
 def test_a_loaded_extractor_gives_the_same_features(toy, fitted, tmp_path):
     fitted.save(tmp_path)
-    loaded = Extractor.load(tmp_path, toy.spec)
+    loaded = InDomain.load(tmp_path, toy.spec)
     items = toy.items(20)
     np.testing.assert_array_equal(loaded.features(items), fitted.features(items))
     assert loaded.about == fitted.about
@@ -82,7 +84,7 @@ def test_the_digest_is_that_of_the_weights(toy, fitted, tmp_path):
     with (tmp_path / "c" / "extractor.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"?")
-    a, b, c = (extractor.digest(tmp_path / name) for name in ("a", "b", "c"))
+    a, b, c = (base.digest(tmp_path / name) for name in ("a", "b", "c"))
     assert a == b != c
 
 
@@ -91,7 +93,7 @@ def test_a_missing_file_is_one_line_that_names_it(toy, fitted, tmp_path, name):
     fitted.save(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(ArtefactError, match=name):
-        Extractor.load(tmp_path, toy.spec)
+        InDomain.load(tmp_path, toy.spec)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no safetensors"])
@@ -99,7 +101,7 @@ def test_damaged_weights_are_one_line_that_names_them(toy, fitted, tmp_path, dam
     fitted.save(tmp_path)
     (tmp_path / "extractor.safetensors").write_bytes(damage)
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors"):
-        Extractor.load(tmp_path, toy.spec)
+        InDomain.load(tmp_path, toy.spec)
 
 
 def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, tmp_path):
@@ -107,7 +109,7 @@ def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, 
     about = artefacts.read_json(tmp_path / "extractor.json")
     artefacts.write_json(tmp_path / "extractor.json", about | {"size": 16})
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
-        Extractor.load(tmp_path, toy.spec)
+        InDomain.load(tmp_path, toy.spec)
     assert "\n" not in str(caught.value)
 
 
@@ -116,5 +118,5 @@ def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, 
 def test_every_size_and_colour_can_be_fitted(size, channels):
     spec = DataSpec((channels, size, size), "grid")
     items = np.random.default_rng(0).integers(0, 256, (6, *spec.shape), np.uint8)
-    found = extractor.fit(items, None, 0, spec, FeaturesParams(epochs=1, width=8, size=8), seed=0)
+    found = in_domain.fit(items, None, 0, spec, settings(1), seed=0)
     assert found.features(items).shape == (6, 8)

@@ -1,0 +1,33 @@
+"""What turns items into features: one file each, named below; `features.extractor` in params.yaml chooses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import artefacts
+from pipeline.artefacts import PreparedData
+from pipeline.contents.base import DataSpec
+from pipeline.errors import ArtefactError
+from pipeline.extractors.base import ABOUT, Extractor
+from pipeline.extractors.in_domain import InDomain
+from pipeline.extractors.inception import Inception
+from pipeline.params import FeaturesParams
+
+EXTRACTORS: dict[str, type[Extractor]] = {each.name: each for each in (InDomain, Inception)}
+
+
+def make(data: PreparedData, settings: FeaturesParams, seed: int) -> Extractor:
+    """Return the extractor that the section `features` of params.yaml asks for."""
+    return EXTRACTORS[settings.extractor].make(data, settings, seed)
+
+
+def load(folder: Path, spec: DataSpec) -> Extractor:
+    """Return the extractor that lies in a folder, for data of that spec.
+
+    Raises:
+        ArtefactError: it is missing or damaged.
+    """
+    name = artefacts.read_json(folder / ABOUT).get("extractor")
+    if name not in EXTRACTORS:
+        raise ArtefactError(f"{folder / ABOUT}: names no extractor, but {name}; run `dvc repro` to make it")
+    return EXTRACTORS[name].load(folder, spec)

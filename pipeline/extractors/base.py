@@ -1,0 +1,101 @@
+"""The seam between items and scores: what turns items into features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from pipeline import artefacts
+from pipeline.artefacts import PreparedData
+from pipeline.contents.base import DataSpec
+from pipeline.errors import ArtefactError
+from pipeline.params import FeaturesParams
+
+ABOUT, WEIGHTS = "extractor.json", "extractor.safetensors"
+
+
+class Extractor(Protocol):
+    """A yardstick: the same for every model of the same data.
+
+    Attributes:
+        name: the end of the names of its distances, as in fid_in_domain.
+        kept: items of train whose features are kept, at most.
+    """
+
+    name: str
+    kept: int
+
+    @property
+    def size(self) -> int:
+        """Number of its features."""
+        ...
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How its features are made, which is part of every score's protocol."""
+        ...
+
+    @classmethod
+    def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> Self:
+        """Return the extractor for some data."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, spec: DataSpec) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ArtefactError: it is missing or damaged.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that it takes to load it."""
+        ...
+
+    def features(self, array: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return features (n, d) of stored arrays (n, *shape)."""
+        ...
+
+    def classes(self, features: NDArray[np.float32]) -> NDArray[np.int64] | None:
+        """Return the class of each row of features, (n,); None where it does not know the data's classes."""
+        ...
+
+    def figures(self, data: PreparedData) -> dict[str, Any]:
+        """Return how well it does by itself."""
+        ...
+
+
+def write(folder: Path, name: str, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Write an extractor's weights, and what builds the network that they belong to."""
+    arrays = {key: tensor.contiguous() for key, tensor in sorted(weights.items())}
+    (folder / WEIGHTS).write_bytes(save(arrays))
+    artefacts.write_json(folder / ABOUT, {**about, "extractor": name, "weights_sha256": digest(folder)})
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return what `write` wrote, but for the name.
+
+    Raises:
+        ArtefactError: it is missing or damaged.
+    """
+    about, path = artefacts.read_json(folder / ABOUT), folder / WEIGHTS
+    try:
+        about.pop("extractor")
+        if not path.is_file() or digest(folder) != about.pop("weights_sha256"):
+            raise ArtefactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; run `dvc repro`")
+        return about, load_file(path)
+    except (AttributeError, KeyError, OSError, SafetensorError, TypeError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+
+
+def digest(folder: Path) -> str:
+    """Return the digest of a saved extractor's weights, which is part of every score's protocol."""
+    return artefacts.sha256(folder / WEIGHTS)

@@ -1,0 +1,64 @@
+"""The sections of params.yaml that hold what contents and families take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen set of fields that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class ImageParams(Section):
+    """Content `image`."""
+
+    size: int = Field(ge=16, le=256)
+    """Side of the square images, in pixels; the networks' depth follows from it."""
+    channels: Literal[1, 3]
+    """1 for grey, 3 for RGB."""
+
+
+class VaeParams(Section):
+    """Family `vae` (Kingma & Welling 2014)."""
+
+    latent_dim: int = Field(ge=1, le=4096)
+    """Size of the latent."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels on the finest grid of patches; they double with each halving, up to four times."""
+    blocks: int = Field(ge=0, le=16)
+    """Residual blocks, on the coarsest grid."""
+    learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam."""
+    beta: float = Field(ge=0, le=1000)
+    """Weight of the KL term in the loss; 1 is the evidence lower bound."""
+    warmup: float = Field(ge=0, le=1)
+    """Share of the steps over which beta rises from 0 to its value."""
+    likelihood: Literal["gaussian", "logistic", "bernoulli"]
+    """What a decoder says of x: see docs/metrics.md for what each one means for the ELBO."""
+    prior: Literal["normal", "mixture"]
+    """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
+    components: int = Field(ge=1, le=1000)
+    """Components of the mixture."""
+
+
+class GanParams(Section):
+    """Family `gan` (Goodfellow et al. 2014)."""
+
+    latent_dim: int = Field(ge=1, le=4096)
+    """Size of the latent."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels on the finest grid of patches; they double with each halving, up to four times."""
+    blocks: int = Field(ge=0, le=16)
+    """Residual blocks, on the coarsest grid."""
+    learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam, for the generator."""
+    critic_learning_rate: float = Field(gt=0, le=1)
+    """Peak step size of Adam, for the critic."""
+    projection_steps: int = Field(ge=1, le=10_000)
+    """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
+    projection_starts: int = Field(ge=1, le=64)
+    """Seeded starts of that search; the nearest one counts."""
