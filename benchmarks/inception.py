@@ -67,7 +67,7 @@ def speed(path: Path, ours: Inception, array: NDArray[np.uint8], rounds: int) ->
         "torch-fidelity": batched(theirs, THEIR_BATCH),
         f"batches of {BATCH}": batched(theirs, BATCH),
         "and channels last": batched(last.to(memory_format=torch.channels_last), BATCH),
-        "and folded, resized by matrices, one channel": ours.features,
+        "and folded, and resized by matrices": ours.features,
     }
     expected = ways["torch-fidelity"](array)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -77,12 +77,12 @@ def speed(path: Path, ours: Inception, array: NDArray[np.uint8], rounds: int) ->
             found = way(array)
             seconds[name].append((time.process_time() - begin[0], time.perf_counter() - begin[1]))
             error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-            print(f"{name:45} {len(array) / seconds[name][-1][1]:5.1f} images/s, {error:.1e} apart", flush=True)
+            print(f"{name:36} {len(array) / seconds[name][-1][1]:5.1f} images/s, {error:.1e} apart", flush=True)
     base = seconds["torch-fidelity"]
     for name, each in seconds.items():
         cpu, clock = ([b[i] / e[i] for b, e in zip(base, each, strict=True)] for i in (0, 1))
         said = f"{statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f})"
-        print(f"{name:45} faster {said} in processor time, {statistics.median(clock):.2f} by the clock", flush=True)
+        print(f"{name:36} faster {said} in processor time, {statistics.median(clock):.2f} by the clock", flush=True)
 
 
 def agreement(path: Path, ours: Inception, real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> None:
@@ -114,7 +114,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--timed", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     words = parser.parse_args()
+    torch.set_num_threads(words.threads)
     data = PreparedData.open(project.workspace())
     path = weights.find(words.weights)
     ours = Inception(weights.read(path), "float32", data.spec)

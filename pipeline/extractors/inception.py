@@ -1,7 +1,7 @@
 """Inception-v3 of 2015 (Szegedy et al. 2016), as torch-fidelity has it: 2,048 features before its classes.
 
 The network, its weights and the resizing are torch-fidelity's, so that distances are those that others publish; how
-they are computed is not: batch normalisation is folded into the convolutions, and a grey image stays one channel.
+they are computed is not: batch normalisation is folded into convolutions, channels come last, and batches are small.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Inception:
         """
         self.weights, self.precision = published, precision
         self.dtype: torch.dtype = getattr(torch, precision)
-        self.network = _network(published, grey=spec.shape[0] == 1).to(self.dtype)
+        self.network = _network(published).to(self.dtype)
         self.down, self.across = (_resizing(side) for side in spec.shape[1:])
 
     @property
@@ -64,7 +64,7 @@ class Inception:
             for start in range(0, len(array), BATCH):
                 x = torch.from_numpy(np.array(array[start : start + BATCH])).float()
                 x = (self.down @ x @ self.across.T - 128) / 128
-                x = x.to(self.dtype, memory_format=torch.channels_last)
+                x = x.expand(-1, 3, -1, -1).to(self.dtype, memory_format=torch.channels_last)
                 found[start : start + len(x)] = self.network(x).float()
                 bar.update(len(x))
         return found
@@ -109,8 +109,8 @@ class Inception:
             raise ArtefactError(f"{folder / base.WEIGHTS}: {said}; run `dvc repro` to make it") from error
 
 
-def _network(published: Mapping[str, Tensor], *, grey: bool) -> nn.Sequential:
-    """Return torch-fidelity's network from scaled images (n, 1 or 3, 299, 299) to features (n, 2048).
+def _network(published: Mapping[str, Tensor]) -> nn.Sequential:
+    """Return torch-fidelity's network from scaled images (n, 3, 299, 299) to features (n, 2048).
 
     Its loader unpickles whatever lies in its file, so that file is one in memory, written here.
     """
@@ -127,9 +127,6 @@ def _network(published: Mapping[str, Tensor], *, grey: bool) -> nn.Sequential:
     for block in whole.modules():
         if isinstance(block, BasicConv2d):
             block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
-    if grey:
-        first = whole.Conv2d_1a_3x3.conv
-        first.weight = nn.Parameter(first.weight.sum(1, keepdim=True), requires_grad=False)
     # its layers are one after the other, in the order of their definition; classes come last
     layers = [layer for name, layer in whole.named_children() if name != "fc"]
     return nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)

@@ -84,7 +84,7 @@ def test_features_are_those_of_torch_fidelity(made, theirs, channels, side):
 
 @pytest.mark.slow
 def test_distances_are_those_of_torch_fidelity(made, file):
-    real, generated = images(64, 1, 28, seed=1), images(64, 1, 28, seed=2) // 2
+    real, generated = images(32, 1, 28, seed=1), images(32, 1, 28, seed=2) // 2
     published = torch_fidelity.calculate_metrics(
         input1=Coloured(real),
         input2=Coloured(generated),
@@ -92,7 +92,7 @@ def test_distances_are_those_of_torch_fidelity(made, file):
         fid=True,
         kid=True,
         kid_subsets=1,
-        kid_subset_size=64,  # all of them, so that it is the estimate over all pairs
+        kid_subset_size=32,  # all of them, so that it is the estimate over all pairs
         feature_extractor_weights_path=str(file),
         save_cpu_ram=True,
         cache=False,
