@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from pipeline import artefacts, reproducing
+from pipeline.errors import UserError
 from pipeline.rerun import Recipe
 
 ENVIRONMENT = {"threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.1.0"}}
@@ -56,6 +57,17 @@ def test_packages_are_named_with_both_versions_and_those_that_are_missing(found)
         ("environment", "packages.torch was 2.13.0, is 2.14.0"),
         ("environment", "threads was 1, is 2"),
     ]
+
+
+@pytest.mark.parametrize("name", ["full", "full/file"])
+def test_a_folder_that_is_taken_is_not_cloned_into(tmp_path, monkeypatch, name):
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"--keep is .*, where something is already"):
+        reproducing.reproduce("models:/clothes@champion", tmp_path / name)
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["file"]
 
 
 def test_each_kind_of_difference_has_a_cure():

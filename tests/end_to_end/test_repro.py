@@ -21,6 +21,7 @@ OUTS = [
     "reports/prepare/metrics.json",
     "reports/features/metrics.json",
     "reports/train/run.json",
+    "reports/train/environment.json",
     "reports/train/curves/val/elbo.csv",
     "reports/evaluate/metrics.json",
     "reports/evaluate/protocol.json",

@@ -89,29 +89,20 @@ def test_version_whose_difference_was_lost_is_other_bytes_for_a_reason_that_is_n
     assert "not on record" in said[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_reproduction_that_is_stopped_leaves_no_clone_and_no_process(vae, challenger, tmp_path, number):
+def test_reproduction_that_is_stopped_leaves_no_clone_and_no_process(vae, challenger, tmp_path):
     process = begin(vae, "pipeline", "reproduce", f"models:/{NAME}/{challenger.version}", TMPDIR=str(tmp_path))
     wait_for(lambda: list(tmp_path.glob("reproduce-*/clone/.pipeline/work/*/lock")), 200, process)
     children = psutil.Process(process.pid).children(recursive=True)
     assert {"train"} & {word.rpartition(".")[2] for child in children for word in child.cmdline()}
-    os.kill(process.pid, number)
+    os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=120)
-    assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.glob("reproduce-*")) == []
     assert not [child for child in children if child.is_running()]
 
 
-@pytest.mark.parametrize("name", ["models:/nothing@champion", f"models:/{NAME}/99", "model"])
-def test_version_that_is_not_there_is_one_line(vae, name):
-    done = attempt(vae, "pipeline", "reproduce", name)
+def test_version_that_is_not_there_is_one_line(vae):
+    done = attempt(vae, "pipeline", "reproduce", f"models:/{NAME}/99")
     assert (done.returncode, done.stdout) == (2, "")
     (said,) = done.stderr.splitlines()
-    assert said.startswith(f"error: {name} is no registered version")
-
-
-def test_folder_that_is_taken_is_not_cloned_into(vae, challenger, tmp_path):
-    (tmp_path / "mine").touch()
-    done = attempt(vae, "pipeline", "reproduce", f"models:/{NAME}/{challenger.version}", "--keep", str(tmp_path))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert said.startswith(f"error: models:/{NAME}/99 is no registered version")
