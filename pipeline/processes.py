@@ -76,22 +76,21 @@ def end_with_parent() -> None:
 
 
 def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
-    """Run a program to its exit code, all that it says on stderr; where that is cut off, no process of it is left.
+    """Run a program to its exit code, all that it says on stderr; cut off, this process ends all that it began.
 
-    A Ctrl-C does not reach it directly, so that all its processes are still known when they are to end.
+    A Ctrl-C does not reach the program directly, so that all its processes are still known when they are to end.
     """
-    with subprocess.Popen(words, cwd=folder, env=env, stdout=sys.stderr, start_new_session=True) as program:
-        try:
-            return program.wait()
-        except BaseException:
-            undisturbed()
-            family = [psutil.Process(program.pid), *psutil.Process(program.pid).children(recursive=True)]
-            for each in family:
-                with suppress(psutil.NoSuchProcess):
-                    each.terminate()
-            for each in psutil.wait_procs(family, GRACE)[1]:
-                each.kill()
-            raise
+    try:
+        return subprocess.Popen(words, cwd=folder, env=env, stdout=sys.stderr, start_new_session=True).wait()
+    except BaseException:  # also one between the program's start and its being known here
+        undisturbed()
+        begun = psutil.Process().children(recursive=True)
+        for each in begun:
+            with suppress(psutil.NoSuchProcess):
+                each.terminate()
+        for each in psutil.wait_procs(begun, GRACE)[1]:
+            each.kill()
+        raise
 
 
 def end() -> None:
