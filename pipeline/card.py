@@ -75,7 +75,7 @@ def text(subject: Subject, pictures: bool) -> str:
         _scores(subject.scores),
         "## Memorisation",
         _memorisation(subject.scores),
-        *([f"{caption}:\n\n![{caption}]({name}.png)" for name, caption in CAPTIONS.items()] if pictures else []),
+        *(["## Pictures", *_pictures()] if pictures else []),
         "## Load",
         _load(subject.name),
         "## Make it again",
@@ -134,6 +134,10 @@ def _memorisation(scores: Mapping[str, float]) -> str:
     return (
         f"Of its samples, {scores['memorisation']:.1%} are copies of train ({low:.1%} to {high:.1%}), which is {sign}."
     )
+
+
+def _pictures() -> list[str]:
+    return [f"{caption}:\n\n![{caption}]({name}.png)" for name, caption in CAPTIONS.items()]
 
 
 def _load(name: str) -> str:

@@ -45,6 +45,9 @@ def reproduce(uri: str, keep: Path | None) -> int:
     with tempfile.TemporaryDirectory(prefix="reproduce-") as name:
         temporary = Path(name)
         tags, recipe = _fetch(uri, temporary)
+        lost = list(_lost(tags, recipe))
+        for _, what in lost:
+            sys.stderr.write(f"warning: {what}, so other bytes are to be expected\n")
         clone = keep.resolve() if keep else temporary / "clone"
         rerun.run(recipe, workspace, clone)
         digest = artefacts.model_digest(clone / artefacts.MODEL)
@@ -52,7 +55,7 @@ def reproduce(uri: str, keep: Path | None) -> int:
             _say(f"same bytes: sha256 {digest}")
             return 0
         found = [
-            *_lost(tags, recipe),
+            *lost,
             *_differences(recipe, clone),
             ("model", _changed("digest", tags[DIGEST], digest)),
         ]

@@ -82,6 +82,7 @@ def test_version_whose_difference_was_lost_is_other_bytes_for_a_reason_that_is_n
     (kept / "diff.patch").unlink()
     done = reproduce(dirty, tmp_path, "@challenger")
     assert (done.returncode, errors(done.stderr)) == (1, []), done.stderr
+    assert "warning: diff.patch is lost" in done.stderr
     said = done.stdout.splitlines()
     assert said[0].startswith("other bytes")
     rows = {tuple(line.split()[:2]) for line in said if line.startswith("  ")}
