@@ -102,7 +102,8 @@ class Courier(threading.Thread):
     def _has(self, item: Item) -> bool:
         """Say whether a picture arrived although that was not noted: MLflow gives each one a name of its own."""
         there = self.client.list_artifacts(self.run_id, "images")
-        return any(f"/{item.name}+step+{item.step}+" in f"/{each.path}" for each in there)
+        name = item.name.replace("/", "~")  # as in the names that it gives
+        return any(f"/{name}+step+{item.step}+" in f"/{each.path}" for each in there)
 
 
 def _load(monitor: Any, step: int) -> list[tuple[str, float, int]]:

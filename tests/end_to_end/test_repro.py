@@ -86,7 +86,8 @@ def test_run_holds_an_image_a_step(vae):
     store, run = client(vae), run_id(vae)
     logged = [Path(each.path).name for each in store.list_artifacts(run, "images")]
     for kind in ("samples", "reconstructions"):
-        assert [name for name in logged if re.match(rf"{kind}\+step\+1\+.*\.png$", name)], logged
+        steps = [re.match(rf"pictures~{kind}\+step\+(\d)\+.*\.png$", name) for name in logged]
+        assert sorted(step[1] for step in steps if step) == ["0", "1"], logged
     assert (vae / "mlartifacts" / NAME / run / "artifacts/evaluate/samples.png").is_file()
 
 

@@ -108,9 +108,9 @@ def is_whole(uninterrupted, steps_logged_once):
     def check(folder, family):
         assert model(folder) == uninterrupted[family]["model"]
         steps_logged_once(Tracked(folder / "mlflow.db"), family)
-        images = folder.glob("mlartifacts/*/*/artifacts/images/samples*.png")
+        images = folder.glob("mlartifacts/*/*/artifacts/images/pictures~samples*.png")
         pictures = sorted(path.name.partition("+timestamp")[0] for path in images)
-        assert pictures == [f"samples+step+{epoch + 1}" for epoch in range(EPOCHS)]
+        assert pictures == [f"pictures~samples+step+{epoch}" for epoch in range(EPOCHS + 1)]
 
     return check
 

@@ -95,7 +95,7 @@ def test_a_figure_arrives_with_its_value(place, carrier, spool, run_id, value):
 
 def test_a_delivery_that_was_not_noted_and_is_repeated_adds_nothing(place, carrier, spool, run_id):
     spool.add([*losses(range(3)), ("val/elbo", math.nan, 2)])
-    spool.add_picture("samples", 1, png(0))
+    spool.add_picture("pictures/samples", 1, png(0))
     for _ in range(2):
         carrier._send(spool.waiting(100))  # killed before it could note that they arrived
     assert carrier.deliver()
