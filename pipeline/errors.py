@@ -69,4 +69,6 @@ def run(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # Python gives its handlers up before it has let go of everything
     sys.exit(0)

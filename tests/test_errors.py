@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -78,6 +79,26 @@ def test_an_exit_that_a_finaliser_swallowed_comes_again(monkeypatch):
         run(main)
     assert caught.value.code == 128 + signal.SIGTERM
     assert time.monotonic() - begin < 30
+
+
+SLOW_TO_LET_GO = """
+import os, signal, time
+from pipeline import errors
+errors.AGAIN = 0.2
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(1)
+late = Late()
+def main():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+errors.run(main)
+"""
+
+
+def test_an_exit_that_comes_about_is_not_tried_again_while_python_lets_go_of_everything():
+    done = subprocess.run([sys.executable, "-c", SLOW_TO_LET_GO], timeout=60, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -58,7 +58,7 @@ def server(seen):
     process = subprocess.Popen(
         [*words, "--workers", "1"],
         cwd=seen,
-        env=ENV | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=ENV | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -149,5 +149,6 @@ def test_a_version_says_what_it_is_how_good_and_what_it_is_called(visit, server,
     visit.page.goto(f"{server}/#/models/{NAME}/versions/1")
     version = client(seen).get_model_version(NAME, "1")
     assert version.aliases == ["champion"]
-    shown(visit, version.description, *version.tags, version.tags["fid_in_domain_low"], version.tags["model_digest"])
+    headings = [line.strip("# ") for line in version.description.splitlines() if line.startswith("#")]
+    shown(visit, *headings, *version.tags, version.tags["fid_in_domain_low"], version.tags["model_digest"])
     visit.page.get_by_text("champion").first.wait_for()
