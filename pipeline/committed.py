@@ -22,12 +22,15 @@ def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
     """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
-    from dvc.scm import RevError
+    from dvc.repo import Repo
+    from dvc.scm import resolve_rev
 
     try:
-        files = DVCFileSystem(str(root), rev=name)
-    except RevError:
+        with Repo(str(root)) as repo:
+            commit = resolve_rev(repo.scm, name)
+    except DvcException:
         return False
+    files = DVCFileSystem(str(root), rev=commit)
     for path in paths:
         (to / path).parent.mkdir(parents=True, exist_ok=True)
         try:
