@@ -3,8 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
 READY := $(VENV)/.ready
-# tests wait for processes as often as they compute, so that two at a time pay also on two cores
-PYTEST := pytest -n 2 --dist loadfile
+# tests wait for processes as often as they compute, so that three at a time pay also on two cores
+PYTEST := pytest -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help

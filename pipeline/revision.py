@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-READ = ("dvc.yaml", "params.yaml", "pipeline", "data/raw")
+READ = ("dvc.yaml", "params.yaml", "pipeline", "data/raw", "data/weights")
 """Where all lies that stages read and do not make: a new file here belongs to the difference."""
 LOCK = "dvc.lock"
 
