@@ -143,7 +143,7 @@ def _pictures() -> list[str]:
 def _load(name: str) -> str:
     return (
         f'```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
-        'items = model.predict({"n": 16, "seed": 0})\n```\n\n'
+        'items = model.predict([], params={"n": 16, "seed": 0})\n```\n\n'
         f"```sh\npipeline sample {_champion(name)} -n 64 --seed 0 --out grid.png\n```\n\n"
         "`@challenger`, or `/` and its number, where it is not the champion."
     )

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in ("a", "b"):
         compare.add_argument(
-            name, metavar=name.upper(), help="a workspace, run id, models:/NAME@ALIAS, or an experiment of DVC"
+            name, metavar=name.upper(), help="a workspace, commit, experiment of DVC, run id, or models:/NAME@ALIAS"
         )
     compare.add_argument(
         "--out", type=Path, default=Path("reports/compare.html"), help="the page (default: %(default)s)"

@@ -70,6 +70,15 @@ def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_
     assert len(version.description) <= 5000  # what a registry in PostgreSQL or MySQL takes
 
 
+@pytest.mark.slow
+def test_the_python_on_the_card_draws_samples(workspace, tmp_path):
+    card = (lineage(workspace, challenger(workspace), tmp_path) / "card.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    tried = code.replace("@champion", "@challenger") + "print(items.shape)"
+    said = do(tmp_path, "python", "-c", tried, MLFLOW_TRACKING_URI=f"sqlite:///{workspace / 'mlflow.db'}")
+    assert said.strip() == "(16, 28, 28, 1)"
+
+
 def test_stage_leaves_which_version_it_made(workspace):
     version = challenger(workspace)
     assert left(workspace) == {

@@ -3,7 +3,7 @@
 from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored, version
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
-from pipeline.tracking.store import connect, is_registered, one_at_a_time, reaching
+from pipeline.tracking.store import connect, is_registered, reaching
 
 __all__ = [
     "Evaluated",
@@ -16,7 +16,6 @@ __all__ = [
     "evaluated",
     "is_registered",
     "mark_killed",
-    "one_at_a_time",
     "reaching",
     "resume",
     "scored",
