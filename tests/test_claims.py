@@ -18,14 +18,18 @@ COUNT = """
 import os, signal, sys, time
 from mlflow import MlflowClient
 from pipeline import claims
-uri, name, at = sys.argv[1:]
+uri, name, at, others = sys.argv[1:]
 client = MlflowClient(uri, uri)
 claims.PAUSE, claims.TRIES = 0.2, 200
+client.set_registered_model_tag(name, f"ready.{os.getpid()}", "")
+while sum(tag.startswith("ready.") for tag in client.get_registered_model(name).tags) <= int(others):
+    time.sleep(0.01)
 for _ in range(6):
     with claims.alone(client, name):
         count = int(client.get_registered_model(name).tags["count"])
         if at == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.05)
         client.set_registered_model_tag(name, "count", str(count + 1))
 """
 
@@ -54,13 +58,13 @@ def claim(client, host, made):
     client.set_registered_model_tag(NAME, f"{claims.CLAIM}theirs", text)
 
 
-def begin(uri, at="count"):
-    return subprocess.Popen([sys.executable, "-c", COUNT, uri, NAME, at], start_new_session=True)
+def begin(uri, at="count", others=0):
+    return subprocess.Popen([sys.executable, "-c", COUNT, uri, NAME, at, str(others)], start_new_session=True)
 
 
 def test_no_change_is_lost_where_processes_change_the_same_thing(client, uri):
     client.set_registered_model_tag(NAME, "count", "0")
-    each = [begin(uri) for _ in range(2)]
+    each = [begin(uri, others=1) for _ in range(2)]
     assert [process.wait(120) for process in each] == [0, 0]
     assert client.get_registered_model(NAME).tags["count"] == "12"
     assert left(client) == []
