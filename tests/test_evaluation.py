@@ -1,5 +1,7 @@
 """Samples that are drawn a piece at a time, and their features."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from stages import PARAMS
@@ -8,6 +10,7 @@ from pipeline import evaluation
 from pipeline.extractors import in_domain
 from pipeline.models import Model
 from pipeline.params import EvaluateParams, FeaturesParams
+from pipeline.reference import Reference
 from pipeline.team import Team
 
 SETTINGS = EvaluateParams(samples=700, reconstructions=10)
@@ -48,3 +51,19 @@ def test_a_process_without_a_part_in_the_last_piece_joins_in_all_the_same(drawn_
     evaluation.draw(model, folder, SETTINGS, 0, Second(1, 2))
     assert [len(rows) for rows in rounds] == [256, 0]
     assert np.array_equal(rounds[0], whole[256:512])
+
+
+def test_memory_does_not_grow_with_the_features_of_the_samples(monkeypatch, tmp_path):
+    monkeypatch.setattr("pipeline.metrics.features.BLOCK", 2**16)
+    monkeypatch.setattr(evaluation, "PAIRWISE", 100)
+    rng, (n, d) = np.random.default_rng(0), (50_000, 32)
+    few = rng.normal(size=(200, d)).astype(np.float32)
+    on_disk = np.memmap(tmp_path / "features", np.float32, "w+", shape=(n, d))
+    on_disk[:] = rng.normal(size=(n, d))
+    tracemalloc.start()
+    try:
+        evaluation._distances("in_domain", Reference(few, few, np.arange(200)), on_disk, 0)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < on_disk.nbytes

@@ -33,11 +33,14 @@ def blocks(n: int, size: int) -> Iterator[slice]:
     yield from (slice(start, min(n, start + step)) for start in range(0, n, step))
 
 
-def compact(*sets: NDArray[np.floating]) -> list[NDArray[np.float64]]:
-    """Return sets of features in axes of the space that they span together, where it has fewer: distances stay."""
+def compact(*sets: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+    """Return sets of features in axes of the space that they span together, where it has fewer: distances stay.
+
+    Where it has not, they stay as they are, and where they lie.
+    """
+    if sum(map(len, sets)) >= sets[0].shape[1]:
+        return list(sets)
     wide = [checked(each, 0) for each in sets]
-    if sum(map(len, wide)) >= wide[0].shape[1]:
-        return wide
     axes = np.linalg.qr(np.concatenate(wide).T)[0]
     return [each @ axes for each in wide]
 
