@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import contents
-from pipeline.contents.base import Content, DataSpec
+from pipeline.contents.base import Content, DataSpec, Stored
 from pipeline.errors import ArtefactError
 from pipeline.params import RegisterParams
 
@@ -81,7 +81,7 @@ def read_json(path: Path) -> Any:
 
 
 def digest_of(tree: Any) -> str:
-    """Return the digest of plain values, whatever the order of their keys."""
+    """Return the digest of plain values, in any order of keys."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
@@ -104,7 +104,7 @@ def sha256(*paths: Path) -> str:
 class PreparedData:
     """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
 
-    `about` holds: content, settings, source, title, homepage, licence, classes, counts, rejected, duplicates, digest,
+    `about` holds: content, settings, learnt, source, title, homepage, licence, classes, counts, rejected, duplicates, digest,
     files: the digest of each array.
     """
 
@@ -124,7 +124,7 @@ class PreparedData:
     @property
     def content(self) -> Content:
         """The content that encoded it."""
-        return contents.build(self.about["content"], self.about["settings"])
+        return contents.build(self.about["content"], self.about["settings"], self.about["learnt"])
 
     @property
     def spec(self) -> DataSpec:
@@ -151,8 +151,8 @@ class PreparedData:
         """Names of the classes; fewer than two means that the data have no labels to learn from."""
         return list(self.about["classes"])
 
-    def array(self, split: Split) -> NDArray[np.uint8]:
-        """Return the items of a split, (n, *spec.shape) uint8, memory-mapped.
+    def array(self, split: Split) -> Stored:
+        """Return the items of a split, (n, *spec.shape), memory-mapped.
 
         Raises:
             ArtefactError: they are missing, or not those that were written.
@@ -181,13 +181,14 @@ class PreparedData:
 class SavedModel:
     """What model.json says of the weights beside it: enough to build the network, and to make it again.
 
-    `params` are all the parameters that the weights depend on, nested as in params.yaml.
+    `params` are all that the weights depend on, nested as in params.yaml; `learnt` is what the content took from its source.
     """
 
     family: str
     content: str
     params: Mapping[str, Any]
     data_digest: str
+    learnt: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -230,8 +231,7 @@ def model_digest(folder: Path) -> str:
 class RunRecord:
     """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it.
 
-    `training` is the training's fingerprint; `began` and `ended` are seconds since 1970, and in between there may be
-    pauses.
+    `training` is the training's fingerprint; `began` and `ended` are seconds since 1970, perhaps with pauses between.
     """
 
     run_id: str

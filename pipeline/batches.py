@@ -11,7 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import DataSpec, Stored
 from pipeline.rng import numpy_rng
 
 CHUNK = 500
@@ -41,7 +41,7 @@ class Batches:
     begins at the batch where a training stopped.
     """
 
-    def __init__(self, array: NDArray[np.uint8], batch_size: int, seed: int, done: Callable[[], int]) -> None:
+    def __init__(self, array: Stored, batch_size: int, seed: int, done: Callable[[], int]) -> None:
         """Set the array (n, *shape) and the size of a batch; an epoch's last batch may be smaller."""
         self.array, self.batch_size, self.seed, self.done = array, batch_size, seed, done
 
@@ -61,7 +61,7 @@ class Batches:
             yield Share(torch.from_numpy(self.array[mine]), first_of_mine, end - begin, len(batch))
 
 
-def scaled(array: NDArray[np.uint8], spec: DataSpec, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+def scaled(array: Stored, spec: DataSpec, device: torch.device | str = "cpu") -> Iterator[Tensor]:
     """Yield an array in order, in chunks (n, *shape) scaled to [-1, 1]; one chunk of none if it has none."""
     for start in range(0, max(1, len(array)), CHUNK):
         yield spec.scale(torch.from_numpy(np.array(array[start : start + CHUNK])).to(device))

@@ -14,13 +14,19 @@ from pipeline.params import flatten
 MEANINGS = {
     "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
     "fid_in_domain_floor": "the same of real images from train: what zero looks like",
+    "frechet_in_domain": "Frechet distance of samples from test, in the features of a network fitted to these data",
+    "frechet_in_domain_floor": "the same of real items from train: what zero looks like",
     "fid_inception": "Frechet distance of samples from test, in the features of Inception-v3",
     "fid_inception_floor": "the same of real images from train: what zero looks like",
-    "precision": "share of samples that lie among real images",
-    "recall": "share of real images that lie among samples",
+    "precision": "share of samples that lie among real items",
+    "recall": "share of real items that lie among samples",
     "memorisation": "share of samples that are copies of train; 0 is what chance makes",
-    "reconstruction_loss": "mean squared error per pixel, pixels in [0, 1]",
-    "bits_per_dim": "bits a pixel that the model needs for test, at most",
+    "reconstruction_loss": "how far items of test are from their reconstructions; docs/metrics.md says in what",
+    "bits_per_dim": "bits a value that the model needs for test, at most",
+    "bits_per_byte": "bits a byte that the model needs for test, at most",
+    "gram_distance": "Jensen-Shannon distance of the 4-grams of samples from those of test",
+    "parses": "share of samples that parse",
+    "centroid_distance": "Jensen-Shannon distance of the spectral centroids of samples from those of test",
 }
 """What the scores that are told first mean."""
 CAPTIONS = {

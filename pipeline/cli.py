@@ -27,11 +27,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Look at what the pipeline made. Training itself is `dvc repro` and `dvc exp run`.",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    sample = verbs.add_parser("sample", help="draw samples from a model into a picture")
+    sample = verbs.add_parser("sample", help="draw samples from a model, into a picture or into files")
     sample.add_argument("model", metavar="MODEL", help="a model folder, or models:/NAME@ALIAS or models:/NAME/VERSION")
     sample.add_argument("-n", type=int, default=64, help="how many (default: %(default)s)")
     sample.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: %(default)s)")
-    sample.add_argument("--out", type=Path, default=Path("samples.png"), help="where to (default: %(default)s)")
+    sample.add_argument(
+        "--out", type=Path, help="a picture, such as samples.png, or a folder for a file each (default: samples)"
+    )
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
     summary.set_defaults(verb=_summary)
@@ -78,20 +80,26 @@ def _sample(words: argparse.Namespace) -> None:
 
     if words.n < 1 or words.seed < 0:
         raise UserError(f"-n is {words.n} and --seed is {words.seed}; -n must be at least 1, --seed at least 0")
-    if Image.registered_extensions().get(words.out.suffix.lower()) not in Image.SAVE:
-        raise UserError(f"--out is {words.out}; its ending must be that of a picture, as in samples.png")
-    from pipeline import models
+    if words.out and words.out.suffix and Image.registered_extensions().get(words.out.suffix.lower()) not in Image.SAVE:
+        raise UserError(
+            f"--out is {words.out}; its ending must be that of a picture, as in samples.png, or none for a folder"
+        )
+    from pipeline import gallery, models
 
     with tempfile.TemporaryDirectory() as temporary:
         model = models.load(_folder(words.model, Path(temporary)))
     content = model.content
-    picture = content.show(content.decode(model.sample(words.n, words.seed)), columns=round(words.n**0.5))
+    out = words.out or Path("samples.png" if content.suffix == ".png" else "samples")
+    raws = content.decode(model.sample(words.n, words.seed))
     try:
-        words.out.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(words.out)
+        (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
+        if out.suffix:
+            content.show(raws, columns=round(words.n**0.5)).save(out)
+        else:
+            gallery.write(content, raws, out)
     except OSError as error:
-        raise UserError(f"--out is {words.out}, which cannot be written ({error})") from error
-    _say(f"{words.n} samples of {words.model} (seed {words.seed}) are in {words.out}")
+        raise UserError(f"--out is {out}, which cannot be written ({error})") from error
+    _say(f"{words.n} samples of {words.model} (seed {words.seed}) are in {out}")
 
 
 def _folder(model: str, temporary: Path) -> Path:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from pipeline import artefacts, extractors
+from pipeline import artefacts, extractors, models, pictures
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
-from pipeline.contents.base import Content, Raw, Raws
+from pipeline.contents.base import Content, Raws, Stored
 from pipeline.evidence import Evidence
 from pipeline.extractors.base import digest
 from pipeline.families.base import CHUNK
@@ -26,18 +26,15 @@ from pipeline.metrics.estimates import Estimate, mean
 from pipeline.metrics.features import TEST, compact
 from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
 from pipeline.metrics.kernel import kid
-from pipeline.metrics.memorisation import Copies, copies
+from pipeline.metrics.memorisation import copies
 from pipeline.metrics.prdc import prdc
 from pipeline.models import Model
+from pipeline.own import ITEMS, Real
 from pipeline.params import EvaluateParams
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng, torch_rng
 from pipeline.team import Team
-from pipeline.traversals import STEPS as WALKED
-from pipeline.traversals import traverse
 
-SHOWN, COLUMNS = 128, 16
-PAIRS, PATHS, STEPS = 16, 8, 16
 PAIRWISE = 10_000
 """Items of test, and samples, that are compared pair by pair."""
 BOUNDED = 128
@@ -50,10 +47,14 @@ PARTS = ("samples", "reconstructions", "figures", "pictures")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores and how they were made, pictures by name, and the share of each class among samples and test."""
+    """Scores and how they were made, pictures and parts of a page by name, and the share of each class.
+
+    The shares are those among samples and in test.
+    """
 
     evidence: Evidence
     pictures: Mapping[str, Image]
+    parts: Mapping[str, str]
     classes: list[tuple[str, float, float]]
 
     @property
@@ -111,27 +112,26 @@ def evaluate(
         sampled = draw(model, features, settings, seed, team, lambda share: bar.set_postfix_str(f"samples {share:.0%}"))
         begin("reconstructions")
         chosen = np.sort(numpy_rng(seed, "reconstructions").permutation(len(test))[: settings.reconstructions])
-        originals, x_hat = content.decode(test[chosen]), content.decode(_reconstruct(model, test[chosen], seed))
+        stored, entropy = _reconstruct(model, test[chosen], seed)
+        originals, x_hat = content.decode(test[chosen]), content.decode(stored)
         begin("figures")
         copied = copies(reference.train, reference.test, sampled[:PAIRWISE])
         estimates = {
-            **_distances(yardstick.name, reference, sampled, seed),
+            **_distances(content.distance, yardstick.name, reference, sampled, seed),
             "memorisation": copied.share,
+            **Real.read(features).score(
+                content, model.sample(min(ITEMS, settings.samples), seed), lambda: content.decode(data.array("train"))
+            ),
             **_reconstructions(content, originals, x_hat),
+            **entropy,
             **_likelihoods(model, test, chosen, seed),
         }
         of_test, of_samples = yardstick.classes(reference.test), yardstick.classes(sampled)
         if of_test is not None and of_samples is not None:
             estimates["class_distance"] = class_distance(of_test, of_samples)
         begin("pictures")
-        walks = traverse(model.family, torch_rng(seed, "traverse"))
-        pictures = {
-            "samples": content.show(content.decode(model.sample(min(SHOWN, settings.samples), seed)), COLUMNS),
-            "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
-            "interpolation": content.show(_interpolate(model, content, seed), STEPS),
-            "traversals": content.show(content.decode(data.spec.quantise(walks.x)), WALKED, walks.captions),
-            "nearest": _closest(model, seed, data.array("train"), reference.rows, copied),
-        }
+        drawn = pictures.draw(model, data, originals, x_hat, reference.rows, copied, seed)
+        parts = pictures.read(model, originals, x_hat, seed)
         bar.n = len(PARTS)
     protocol: dict[str, Any] = {
         "split": "test",
@@ -149,17 +149,19 @@ def evaluate(
         "seed": seed,
     }
     protocol["digest"] = artefacts.digest_of(protocol)
-    return Evaluation(Evidence(protocol, estimates), pictures, _classes(data.classes, of_test, of_samples))
+    return Evaluation(Evidence(protocol, estimates), drawn, parts, _classes(data.classes, of_test, of_samples))
 
 
-def _distances(extractor: str, reference: Reference, sampled: NDArray[np.float32], seed: int) -> dict[str, Estimate]:
+def _distances(
+    name: str, extractor: str, reference: Reference, sampled: NDArray[np.float32], seed: int
+) -> dict[str, Estimate]:
     few = reference.test[:: -(-len(reference.test) // PAIRWISE)], sampled[:PAIRWISE]
     real, floor, drawn = compact(reference.test, reference.floor, sampled)
     plain = frechet(real, drawn)
     return {
-        f"fid_{extractor}": plain,
-        f"fid_{extractor}_floor": Estimate(distance(moments(real), moments(floor))),
-        f"fid_infinity_{extractor}": frechet_infinity(real, drawn, numpy_rng(seed, "infinity"), plain),
+        f"{name}_{extractor}": plain,
+        f"{name}_{extractor}_floor": Estimate(distance(moments(real), moments(floor))),
+        f"{name}_infinity_{extractor}": frechet_infinity(real, drawn, numpy_rng(seed, "infinity"), plain),
         f"kid_{extractor}": kid(*few),
         **prdc(*few),
     }
@@ -169,11 +171,12 @@ def _reconstructions(content: Content, originals: Raws, x_hat: Raws) -> dict[str
     return {name: mean(each, TEST) for name, each in content.reconstruction_scores(originals, x_hat).items()}
 
 
-def _likelihoods(model: Model, test: NDArray[np.uint8], chosen: NDArray[np.int64], seed: int) -> dict[str, Estimate]:
-    """Return what the family says of test, and the dear bounds of the first of the chosen items."""
+def _likelihoods(model: Model, test: Stored, chosen: NDArray[np.int64], seed: int) -> dict[str, Estimate]:
+    """Return what the family says of test in nats and bits, and the dear bounds of the first of the chosen items."""
     spec = model.content.spec
     own = model.family.score(scaled(test, spec), torch_rng(seed, "score"))
     few = torch.cat(list(scaled(test[chosen[:BOUNDED]], spec)))
+    own |= models.bits(model.family, own, model.content, test)
     own |= model.family.bounds(few, torch_rng(seed, "bounds"))
     figures = {name: values.double().cpu().numpy() for name, values in own.items()}
     return {name: mean(each, TEST) if each.ndim else Estimate(float(each)) for name, each in figures.items()}
@@ -186,29 +189,19 @@ def _code() -> str:
     return artefacts.sha256(*sorted([Path(__file__), *folders]))
 
 
-def _closest(model: Model, seed: int, train: NDArray[np.uint8], rows: NDArray[np.int64], copied: Copies) -> Image:
-    """Return the samples that lie nearest to an item of train, the nearest first, with that item below each."""
-    order = np.argsort(copied.distances)[:PAIRS]
-    samples = np.concatenate([model.sample(1, seed, int(i)) for i in order])
-    sources = train[rows[copied.sources[order]]]
-    return model.content.show(model.content.decode(np.concatenate([samples, sources])), PAIRS)
-
-
-def _reconstruct(model: Model, items: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    spec, rng = model.content.spec, torch_rng(seed, "reconstruct")
-    return np.concatenate([spec.quantise(model.family.reconstruct(x, rng)) for x in scaled(items, spec)])
-
-
-@torch.no_grad()
-def _interpolate(model: Model, content: Content, seed: int) -> list[Raw]:
-    """Return paths between pairs of samples, on great circles (White 2016), a path a row."""
-    z = model.family.latents(2 * PATHS, torch_rng(seed, "interpolate"))
-    start, end = z[:PATHS, None], z[PATHS:, None]
-    cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1)[..., None]
-    angle = torch.arccos(cosine.clamp(-0.999, 0.999))
-    at = torch.linspace(0, 1, STEPS)[None, :, None]
-    path = (torch.sin((1 - at) * angle) * start + torch.sin(at * angle) * end) / torch.sin(angle)
-    return list(content.decode(content.spec.quantise(model.family.decode(path.flatten(0, 1)))))
+def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[str, Estimate]]:
+    """Return reconstructions, and of tokens the cross-entropy in nats a token given the latent of each item."""
+    spec, rng, family = model.content.spec, torch_rng(seed, "reconstruct"), model.family
+    found: list[Stored] = []
+    nats: list[NDArray[np.float64]] = []
+    for x in scaled(items, spec):
+        z = family.project(x, rng)
+        with torch.no_grad():
+            found.append(spec.quantise(family.decode(z)))
+        log_px_z = family.log_prob(x, z) if spec.vocab_size else None
+        if log_px_z is not None:
+            nats.append(-log_px_z.double().cpu().numpy() / items.shape[1])
+    return np.concatenate(found), {"cross_entropy": mean(np.concatenate(nats), TEST)} if nats else {}
 
 
 def _classes(

@@ -9,6 +9,7 @@ from typing import Literal
 from pipeline.comparison import Verdict, compare
 from pipeline.errors import ArtefactError
 from pipeline.evidence import Evidence
+from pipeline.metrics.direction import LESS, MORE
 from pipeline.params import GateParams
 
 Outcome = Literal["promoted", "undecided", "refused"]
@@ -28,7 +29,7 @@ def judge(challenger: Evidence, champion: Evidence | None, rules: GateParams) ->
 
     Refused: a limit is broken, a figure is not finite, or a score that decides or must not fall is worse. Promoted: no
     such thing, and a score that decides is better, or there is no champion. Undecided: none of them is, or the scores
-    of the two were made by different protocols.
+    of the two were made by different protocols. Of the known scores that decide, those count that the content has.
     """
     broken = _broken(challenger, rules)
     if broken:
@@ -54,7 +55,11 @@ def _broken(challenger: Evidence, rules: GateParams) -> tuple[str, ...]:
     """Return what speaks against a challenger by itself; a limit is broken where the whole interval lies beyond it."""
     known = challenger.estimates
     found = [f"{name} is {known[name].value}" for name in known if not math.isfinite(known[name].value)]
-    asked = dict.fromkeys([*rules.decides, *rules.at_most, *rules.at_least])
+    # a content has some of the scores that can decide: one is enough
+    other = (
+        [name for name in rules.decides if name not in LESS | MORE] if known.keys() & rules.decides else rules.decides
+    )
+    asked = dict.fromkeys([*other, *rules.at_most, *rules.at_least])
     found += [f"{name} was not evaluated, and has a rule" for name in asked if name not in known]
     if found:
         return tuple(found)

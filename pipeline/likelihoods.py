@@ -1,4 +1,4 @@
-"""p(x | z): what a decoder's output says of integer data that were scaled to [-1, 1]."""
+"""p(x | z): what a decoder's map h says of data, (n, channels, *sides)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import DataSpec, one_hot
+
+EMBEDDING = 4
+"""Channels of a map, for each of a token's embedding."""
 
 
 class Likelihood(nn.Module, ABC):
-    """A distribution over x given a decoder's output h, which has the shape of x.
+    """A distribution over x given a decoder's map h, which has the shape of x where `channels` is None.
 
     Attributes:
-        exact: whether log p is that of the stored integers, so that bits per dim can be told from it.
+        exact: whether log p is that of the stored values, so that bits can be told from it.
+        channels: those of h.
     """
 
     exact = True
+    channels: int | None = None
 
     @abstractmethod
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) in nats, summed over each item's dimensions, (n,)."""
 
     @abstractmethod
-    def mean(self, h: Tensor) -> Tensor:
-        """Return the mean of x given z, in [-1, 1]."""
+    def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return the mean of x given z, in [-1, 1]; or tokens, each at its quantile u, or without that the likeliest."""
 
 
 class Gaussian(Likelihood):
@@ -51,7 +56,7 @@ class Gaussian(Likelihood):
         each = math.log(self.bin) - 0.5 * math.log(2 * math.pi) - self.log_sigma
         return each * error.shape[1] - 0.5 * squares * torch.exp(-2 * self.log_sigma)
 
-    def mean(self, h: Tensor) -> Tensor:
+    def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
         """Return h."""
         return h.clamp(-1, 1)
 
@@ -75,7 +80,7 @@ class Logistic(Likelihood):
         edge = 1 - self.bin / 2
         return torch.where(x < -edge, low, torch.where(x > edge, high, inside)).flatten(1).sum(1)
 
-    def mean(self, h: Tensor) -> Tensor:
+    def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
         """Return h."""
         return h.clamp(-1, 1)
 
@@ -97,9 +102,58 @@ class Bernoulli(Likelihood):
         """Return minus the binary cross-entropy, h being logits."""
         return -F.binary_cross_entropy_with_logits(h.float(), (x + 1) / 2, reduction="none").flatten(1).sum(1)
 
-    def mean(self, h: Tensor) -> Tensor:
+    def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
         """Return the probabilities, scaled to [-1, 1]."""
         return 2 * torch.sigmoid(h.float()) - 1
+
+
+class Categorical(Likelihood):
+    """Tokens one after the other, each given z and the `context` tokens before it: a neural n-gram (Bengio et al. 2003).
+
+    A decoder that sees no further back leaves to z what is further apart, so that z is not ignored (Chen et al. 2017,
+    section 2).
+    """
+
+    def __init__(self, spec: DataSpec, channels: int, context: int, temperature: float) -> None:
+        """Set the channels of h, how many tokens back it sees, and the temperature of what is drawn; 0: no chance."""
+        super().__init__()
+        self.channels, self.context, self.temperature = channels, context, temperature
+        self.vocab_size = spec.vocab_size
+        self.embed = nn.Conv1d(spec.vocab_size, channels // EMBEDDING, 1, bias=False)
+        self.past = nn.Conv1d(channels // EMBEDDING, channels, context)
+        self.head = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv1d(channels, channels, 1),
+            nn.SiLU(),
+            nn.Conv1d(channels, spec.vocab_size, 1),
+        )
+
+    def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return the log probability of tokens (n, vocab_size, length), each given those before it."""
+        before = F.pad(self.embed(x), (self.context, 0))[..., :-1]
+        logits = self.head(h + self.past(before)).float()
+        log_prob: Tensor = (x * logits.log_softmax(1)).sum((1, 2))
+        return log_prob
+
+    @torch.no_grad()
+    def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return tokens one after the other, one-hot (n, vocab_size, length)."""
+        n, _, length = h.shape
+        embeddings = h.new_zeros(n, self.embed.out_channels, self.context + length)
+        tokens = torch.zeros(n, length, dtype=torch.long, device=h.device)
+        for t in range(length):
+            logits = self.head(h[..., t : t + 1] + self.past(embeddings[..., t : t + self.context]))[..., 0].float()
+            tokens[:, t] = pick(logits, None if u is None else u[:, t], self.temperature)
+            embeddings[..., self.context + t] = self.embed.weight[:, tokens[:, t], 0].T
+        return one_hot(tokens, self.vocab_size)
+
+
+def pick(logits: Tensor, u: Tensor | None, temperature: float) -> Tensor:
+    """Return tokens (n, ...) of logits (n, vocab_size, ...): those at the quantiles u (n, ...), or the likeliest."""
+    if u is None or not temperature:
+        return logits.argmax(1)
+    cumulated = (logits.double() / temperature).softmax(1).cumsum(1)
+    return (cumulated < u.to(logits.device)[:, None]).sum(1).clamp(max=logits.shape[1] - 1)
 
 
 LIKELIHOODS: dict[str, type[Gaussian] | type[Logistic] | type[Bernoulli]] = {

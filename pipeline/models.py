@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from pipeline import contents, families
 from pipeline.artefacts import SavedModel
-from pipeline.contents.base import Content
+from pipeline.contents.base import Content, Stored
 from pipeline.errors import ArtefactError
 from pipeline.families.base import Family
 
@@ -26,9 +29,20 @@ class Model:
     content: Content
     about: SavedModel
 
-    def sample(self, n: int, seed: int, first: int = 0) -> NDArray[np.uint8]:
+    def sample(self, n: int, seed: int, first: int = 0) -> Stored:
         """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i."""
         return self.content.spec.quantise(self.family.sample(n, seed, first))
+
+
+def bits(family: Family, figures: Mapping[str, Tensor], content: Content, items: Stored) -> dict[str, Tensor]:
+    """Return the bits a unit of data that a family needs for stored items at most, (n,), given what it said of them.
+
+    Their mean is the sum of all bits over that of all units.
+    """
+    if not family.exact:
+        return {}
+    units = float(content.units(items).mean())
+    return {f"bits_per_{content.unit}": figures["elbo"] / (-units * math.log(2))}
 
 
 def save(folder: Path, family: Family, about: SavedModel) -> None:
@@ -50,7 +64,7 @@ def load(folder: Path) -> Model:
     """
     about = SavedModel.read(folder)
     try:
-        content = contents.build(about.content, about.content_settings)
+        content = contents.build(about.content, about.content_settings, about.learnt)
         family = families.build(about.family, about.settings, content.spec)
         for name in family.training_only:
             delattr(family, name)

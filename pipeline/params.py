@@ -95,7 +95,7 @@ class GateParams(Section):
     """What `pipeline promote` asks of a challenger; no stage reads it."""
 
     decides: list[str] = Field(min_length=1)
-    """Scores of which one has to be better than the champion's, and none worse."""
+    """Scores of which one has to be better than the champion's, and none worse; those count that the content has."""
     must_not_fall: list[str]
     """Scores of which none may be worse than the champion's."""
     at_most: dict[str, float]
@@ -148,7 +148,9 @@ class Params(Section):
     def _gate_names_scores_of_the_extractor(self) -> Self:
         mine, other = self.features.extractor, "in_domain" if self.features.extractor == "inception" else "inception"
         gate = self.gate
-        wrong = [name for name in (*gate.decides, *gate.must_not_fall, *gate.at_most, *gate.at_least) if other in name]
+        named = (*gate.decides, *gate.must_not_fall, *gate.at_most, *gate.at_least)
+        # scores that are called frechet are those of contents that know one extractor alone
+        wrong = [name for name in named if other in name and not name.startswith("frechet")]
         if wrong:
             right = ", ".join(name.replace(other, mine) for name in wrong)
             raise ValueError(f"gate names {', '.join(wrong)}, but features.extractor is {mine}; name {right} there")

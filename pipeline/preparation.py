@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.artefacts import SPLITS, Split, sha256
-from pipeline.contents.base import Content, Rejected
+from pipeline.contents.base import Content, DataSpec, Rejected
 from pipeline.errors import SourceError
 from pipeline.params import Split as Shares
 from pipeline.rng import key
@@ -21,8 +21,11 @@ from pipeline.rng import key
 FEWEST = 100
 DIGEST = 16
 NAMED = 3
-ROW = np.dtype([("digest", f"S{DIGEST}"), ("order", "u8"), ("label", "i4"), ("fixed", "i1"), ("at", "i8")])
-"""What is kept of an item: digest, place in the seeded order, class, fixed split, place in the file."""
+ROW = np.dtype(
+    [("like", f"S{DIGEST}"), ("bytes", "u8"), ("order", "u8"), ("label", "i4"), ("fixed", "i1"), ("at", "i8")]
+)
+"""What is kept of an item: digests of what it is like and of its bytes, place in the seeded order of items or groups,
+class, fixed split, place in the file."""
 FIXED = {"test": 0, "train": 1, None: 2}
 
 
@@ -39,7 +42,7 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
     """Encode every item of a source into one file, one after the other."""
     order_key = key(seed, "split").to_bytes(8, "big")
     blocks: list[NDArray[np.void]] = []
-    pending: list[tuple[bytes, int, int, int, int]] = []
+    pending: list[tuple[bytes, int, int, int, int, int]] = []
     rejected: list[Rejected] = []
     names: dict[str, int] = {}
     count = 0
@@ -49,10 +52,10 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
             continue
         data = content.encode(found.raw).tobytes()
         to.write(data)
-        digest = hashlib.blake2b(data, digest_size=DIGEST).digest()
-        order = hashlib.blake2b(digest, digest_size=8, key=order_key).digest()
+        like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
+        order = _number(like if found.group is None else found.group.encode(), order_key)
         label = names.setdefault(found.label or ".", len(names))
-        pending.append((digest, int.from_bytes(order, "big"), label, FIXED[found.split], count))
+        pending.append((like, _number(data), order, label, FIXED[found.split], count))
         count += 1
         if len(pending) == 1 << 16:
             blocks.append(np.array(pending, ROW))
@@ -68,7 +71,7 @@ def check(found: Harvest, most: float, source: Path) -> None:
         SourceError: there are fewer than 100 different items, or the share of files that gave none is above `most`;
             the first of those files are named.
     """
-    count = len(np.unique(found.rows["digest"]))
+    count = len(np.unique(found.rows["like"]))
     if count < FEWEST:
         raise SourceError(f"{source} has {count} usable items, fewer than {FEWEST}{_first(found.rejected)}; add more")
     share = len(found.rejected) / (len(found.rejected) + len(found.rows))
@@ -80,26 +83,27 @@ def check(found: Harvest, most: float, source: Path) -> None:
 
 
 def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]], int]:
-    """Return the rows of each split without exact duplicates, and how many of those there were.
+    """Return the rows of each split without duplicates, and how many of those there were.
 
     A pure function of seed and content: within each class, items are put into an order keyed by the seed and by their
-    bytes, and that order is cut. Of equal items, one in a fixed test split is kept before others.
+    bytes, or by their group, and that order is cut between groups. Of items that are alike, one in a fixed test split
+    is kept before others.
 
     Raises:
         SourceError: a split would be empty.
     """
-    rows = found.rows[np.lexsort((found.rows["label"], found.rows["fixed"], found.rows["digest"]))]
+    rows = found.rows[np.lexsort([found.rows[each] for each in ("bytes", "order", "label", "fixed", "like")])]
     first = np.ones(len(rows), bool)
-    first[1:] = rows["digest"][1:] != rows["digest"][:-1]
+    first[1:] = rows["like"][1:] != rows["like"][:-1]
     kept = rows[first]
     kept = kept[np.argsort(kept["order"], kind="stable")]
     target = np.full(len(kept), -1)
     for label in range(len(found.classes)):
         of_class = kept["label"] == label
         free = np.flatnonzero(of_class & (kept["fixed"] == FIXED[None]))
-        target[free] = _cut(len(free), [shares.train, shares.val, shares.test])
+        target[free] = _cut(kept["order"][free], [shares.train, shares.val, shares.test])
         train = np.flatnonzero(of_class & (kept["fixed"] == FIXED["train"]))
-        target[train] = _cut(len(train), [shares.train, shares.val])
+        target[train] = _cut(kept["order"][train], [shares.train, shares.val])
         target[of_class & (kept["fixed"] == FIXED["test"])] = SPLITS.index("test")
     splits = {name: kept[target == i] for i, name in enumerate(SPLITS)}
     for name, part in splits.items():
@@ -110,10 +114,10 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
     return splits, len(rows) - len(kept)
 
 
-def write(rows: NDArray[np.void], encoded: IO[bytes], shape: tuple[int, ...], folder: Path, name: Split) -> None:
+def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Path, name: Split) -> None:
     """Write a split as an array file and its labels, reading one item at a time."""
-    size = int(np.prod(shape))
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(rows), *shape)}
+    size = int(np.prod(spec.shape)) * spec.dtype.itemsize
+    header = {"descr": spec.dtype.str, "fortran_order": False, "shape": (len(rows), *spec.shape)}
     with (folder / f"{name}.npy").open("wb") as file:
         write_array_header_1_0(file, header)
         for at in tqdm(rows["at"], desc=f"write {name}", unit=" items", mininterval=1.0):
@@ -127,10 +131,19 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
 
 
-def _cut(n: int, shares: list[float]) -> NDArray[np.int64]:
-    """Return for n ordered items the index of the part that each is in; every part ends at its rounded share."""
-    ends = np.rint(np.cumsum(shares) / np.sum(shares) * n)
-    return np.searchsorted(ends, np.arange(n), side="right")
+def _number(data: bytes, secret: bytes = b"") -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8, key=secret).digest(), "big")
+
+
+def _cut(order: NDArray[np.uint64], shares: list[float]) -> NDArray[np.int64]:
+    """Return for items in order the index of the part that each is in.
+
+    Every part ends at its rounded share; items of one place in the order, a group, stay together.
+    """
+    ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(order))
+    part = np.searchsorted(ends, np.arange(len(order)), side="right")
+    _, first, group = np.unique(order, return_index=True, return_inverse=True)
+    return part[first][group]
 
 
 def _sorted_labels(rows: NDArray[np.void], names: dict[str, int]) -> NDArray[np.void]:

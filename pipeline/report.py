@@ -29,24 +29,34 @@ BOUNDS = ("_low", "_high")
 
 
 def write(
-    folder: Path, scores: Mapping[str, float], lineage: Mapping[str, Any], curves: Path, champion: Scored | None
+    folder: Path,
+    scores: Mapping[str, float],
+    read: Mapping[str, str],
+    baselines: Mapping[str, Mapping[str, float]],
+    lineage: Mapping[str, Any],
+    curves: Path,
+    champion: Scored | None,
 ) -> None:
     """Write report.html into a folder of an evaluation, from the files beside it and the curves of the training.
 
+    `read` are parts of a page that stand for a picture of their name, `baselines` the scores of each of them, and
     `champion` is what the registry held when the model was evaluated.
     """
     protocol = artefacts.read_json(folder / "protocol.json")
     said, rival = _champion(champion, str(lineage["model_digest"]), str(protocol["digest"]))
-    kinds = {"own": "this model", "tick": "real items of train"} | ({"other": "the champion"} if rival else {})
+    kinds = {"own": "this model", "tick": "real items"} | ({"other": "the champion"} if rival else {})
     parts = [
         pages.heading("Scores on test"),
         pages.paragraph("Each with its interval of 95 %, on an axis of its own. ↓: less is better, ↑: more is better."),
         pages.paragraph(said),
         pages.key(kinds),
-        pages.table(("score", "value", "95 %", "champion" if rival else "", ""), _scores(scores, rival)),
+        pages.table(
+            ("score", "value", "95 %", "champion" if rival else "", "", *baselines), _scores(scores, rival, baselines)
+        ),
     ]
     for name, (title, caption) in PICTURES.items():
-        parts += [pages.heading(title), pages.pictures([(caption, folder / f"{name}.png")])]
+        shown = pages.paragraph(caption) + read[name] if name in read else ""
+        parts += [pages.heading(title), shown or pages.pictures([(caption, folder / f"{name}.png")])]
     classes = _rows(folder / "classes.csv")
     if classes:
         parts += [
@@ -80,7 +90,9 @@ def _champion(champion: Scored | None, model_digest: str, protocol_digest: str) 
     return f"{stands}. Which one is better, compared item by item, says {compare}", champion.scores
 
 
-def _scores(scores: Mapping[str, float], rival: Mapping[str, float]) -> list[tuple[str, ...]]:
+def _scores(
+    scores: Mapping[str, float], rival: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
+) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, value in scores.items():
         if name.endswith((FLOOR, *BOUNDS)):
@@ -91,7 +103,8 @@ def _scores(scores: Mapping[str, float], rival: Mapping[str, float]) -> list[tup
             width, drawn = f"{own[1]:.4g} to {own[2]:.4g}", pages.intervals(own, other, scores.get(f"{name}{FLOOR}"))
         better = " ↓" if name in LESS else " ↑" if name in MORE else ""
         theirs = f"{rival[name]:.4g}" if name in rival else ""
-        rows.append((name + better, f"{value:.4g}", width, theirs, drawn))
+        others = [f"{known[name]:.4g}" if name in known else "" for known in baselines.values()]
+        rows.append((name + better, f"{value:.4g}", width, theirs, drawn, *others))
     return rows
 
 

@@ -38,11 +38,17 @@ class VaeParams(Section):
     warmup: float = Field(ge=0, le=1)
     """Share of the steps over which beta rises from 0 to its value."""
     likelihood: Literal["gaussian", "logistic", "bernoulli"]
-    """What a decoder says of x: see docs/metrics.md for what each one means for the ELBO."""
+    """What a decoder says of numbers: see docs/metrics.md for what each one means for the ELBO."""
     prior: Literal["normal", "mixture"]
     """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
     components: int = Field(ge=1, le=1000)
     """Components of the mixture."""
+    free_bits: float = Field(ge=0, le=16)
+    """Tokens: bits that each dimension of the latent may tell at no cost in the loss."""
+    context: int = Field(ge=1, le=64)
+    """Tokens: how many of those before it the decoder sees of each one; what is further apart is left to the latent."""
+    temperature: float = Field(ge=0, le=10)
+    """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""
 
 
 class GanParams(Section):
@@ -62,3 +68,7 @@ class GanParams(Section):
     """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
     projection_starts: int = Field(ge=1, le=64)
     """Seeded starts of that search; the nearest one counts."""
+    penalty: float = Field(ge=0, le=1000)
+    """Tokens: weight of the penalty on the critic's slopes."""
+    temperature: float = Field(ge=0, le=10)
+    """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""

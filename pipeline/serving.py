@@ -16,6 +16,7 @@ from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
 from pipeline import models
+from pipeline.contents.base import Stored
 from pipeline.families.base import CHUNK
 
 MOST = CHUNK
@@ -65,14 +66,14 @@ class Sampler:
         with np.errstate(over="ignore"):
             return z.astype(np.float32)
 
-    def _drawn(self, n: Any, seed: Any) -> NDArray[np.uint8]:
+    def _drawn(self, n: Any, seed: Any) -> Stored:
         if not isinstance(n, int | np.integer) or not 1 <= n <= MOST:
             raise _refusal(f"n is {n}; it must be a whole number from 1 to {MOST}")
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise _refusal(f"seed is {seed}; it must be a whole number of at least 0")
         return self.model.sample(int(n), int(seed))
 
-    def _decoded(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def _decoded(self, z: NDArray[np.float32]) -> Stored:
         x = self.model.family.decode(torch.from_numpy(z))
         if not (np.isfinite(z).all() and torch.isfinite(x).all()):
             raise _refusal("inputs are not finite, or so large that the items they stand for are not")
@@ -84,14 +85,16 @@ def signature(model: models.Model) -> ModelSignature:
 
     It names no inputs, since MLflow has no way to say of a table that it may be empty.
     """
-    formats = model.content.formats
-    shape = np.shape(model.content.decode(model.sample(1, 0)))[1:]
+    content, formats = model.content, model.content.formats
+    answer = np.asarray(content.serialise(content.decode(model.sample(1, 0)), formats[0]))
+    # MLflow has one type for texts of any length
+    kind = np.dtype(str) if answer.dtype.kind == "U" else answer.dtype
     params = [
         ParamSpec("n", DataType.long, 1),
         ParamSpec("seed", DataType.long, 0),
         ParamSpec("format", DataType.string, formats[0]),
     ]
-    return ModelSignature(outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]), params=ParamSchema(params))
+    return ModelSignature(outputs=Schema([TensorSpec(kind, (-1, *answer.shape[1:]))]), params=ParamSchema(params))
 
 
 def _refusal(said: str) -> MlflowException:

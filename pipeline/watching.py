@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from pipeline import models
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.game import Game
@@ -43,6 +44,7 @@ class Watch(pl.Callback):
         assert isinstance(module, Game)
         batches = scaled(self.val, self.content.spec, module.device)
         figures = module.average.eval().score(batches, torch_rng(self.seed, "watch"))
+        figures |= models.bits(module.average, figures, self.content, self.val)
         module.tell([(f"val/{name}", float(value.mean()), module.done - 1) for name, value in figures.items()])
         self._show(module, trainer.current_epoch + 1)
 

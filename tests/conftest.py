@@ -27,6 +27,9 @@ SETTINGS = {
         "likelihood": "gaussian",
         "prior": "mixture",
         "components": 3,
+        "free_bits": 0.5,
+        "context": 3,
+        "temperature": 1.0,
     },
     "gan": {
         "latent_dim": 4,
@@ -36,6 +39,8 @@ SETTINGS = {
         "critic_learning_rate": 4e-4,
         "projection_steps": 20,
         "projection_starts": 2,
+        "penalty": 10.0,
+        "temperature": 0.0,
     },
 }
 """The smallest families that do all that large ones do."""

@@ -89,7 +89,6 @@ def test_samples_of_a_folder_are_a_picture_and_repeat_with_the_seed(model, tmp_p
     [
         (["-n", "0"], "-n is 0"),
         (["--seed", "-1"], "--seed is -1"),
-        (["--out", "picture"], "--out is picture"),
         (["--out", "picture.docx"], "--out is picture.docx"),
         (["--out", "picture.psd"], "--out is picture.psd"),
         (["--out", "taken/picture.png"], "taken"),

@@ -6,7 +6,7 @@ import torch
 from scipy import integrate, stats
 
 from pipeline.contents.base import DataSpec
-from pipeline.likelihoods import LIKELIHOODS, Bernoulli, Gaussian, Logistic
+from pipeline.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Gaussian, Logistic, pick
 
 SPEC = DataSpec((1, 1, 1), "grid")
 LEVELS = SPEC.scale(torch.arange(256)).view(-1, 1, 1, 1)
@@ -116,8 +116,70 @@ def test_log_probabilities_are_summed_over_dimensions_and_not_averaged(name):
 def test_a_mean_lies_within_the_data_and_is_the_likeliest_output(name):
     likelihood = LIKELIHOODS[name](SPEC)
     h = torch.linspace(-5, 5, 101).view(-1, 1, 1, 1)
-    mean = likelihood.mean(h)
+    mean = likelihood.decode(h)
     assert mean.min() >= -1
     assert mean.max() <= 1
     best = h[likelihood.log_prob(h, torch.full_like(h, 0.2)).argmax()]
-    assert likelihood.mean(best).item() == pytest.approx(0.2, abs=0.06)
+    assert likelihood.decode(best).item() == pytest.approx(0.2, abs=0.06)
+
+
+WORDS = DataSpec((6,), "sequence", vocab_size=5)
+
+
+@pytest.fixture
+def categorical():
+    torch.manual_seed(0)
+    return Categorical(WORDS, 8, context=2, temperature=1.0)
+
+
+def every_text(length):
+    return torch.cartesian_prod(*[torch.arange(WORDS.vocab_size)] * length)
+
+
+def test_the_probabilities_of_all_texts_sum_to_one(categorical):
+    short = DataSpec((4,), "sequence", vocab_size=5)
+    x = short.scale(every_text(4))
+    h = torch.randn(1, 8, 4, generator=torch.Generator().manual_seed(0)).expand(len(x), -1, -1)
+    assert categorical.log_prob(h, x).exp().sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_token_depends_on_those_within_the_context_before_it_and_on_no_others(categorical):
+    x = WORDS.scale(torch.tensor([[0, 1, 2, 3, 4, 0]])).requires_grad_()
+    h = torch.randn(1, 8, 6, generator=torch.Generator().manual_seed(0))
+    last = categorical.log_prob(h, x) - categorical.log_prob(h[..., :5], x[..., :5])
+    (slope,) = torch.autograd.grad(last.sum(), x)
+    assert (slope.abs().sum((0, 1)) > 1e-6).tolist() == [False, False, False, True, True, True]
+
+
+def test_texts_are_drawn_as_often_as_they_are_likely(categorical):
+    short, n = DataSpec((2,), "sequence", vocab_size=5), 20_000
+    h = torch.randn(1, 8, 2, generator=torch.Generator().manual_seed(0))
+    x = short.scale(every_text(2))
+    expected = categorical.log_prob(h.expand(len(x), -1, -1), x).exp()
+    drawn = categorical.decode(h.expand(n, -1, -1), torch.rand(n, 2, generator=torch.Generator().manual_seed(1)))
+    which = drawn.argmax(1) @ torch.tensor([5, 1])
+    torch.testing.assert_close(torch.bincount(which, minlength=25) / n, expected.detach(), atol=0.015, rtol=0)
+
+
+def test_without_chance_each_token_is_the_likeliest_after_those_before_it(categorical):
+    h = torch.randn(3, 8, 6, generator=torch.Generator().manual_seed(0))
+    found = categorical.decode(h).argmax(1)
+    for t in range(6):
+        others = [found[:, : t + 1].clone() for _ in range(5)]
+        for token, other in enumerate(others):
+            other[:, t] = token
+        likely = torch.stack([categorical.log_prob(h[..., : t + 1], WORDS.scale(other)) for other in others], 1)
+        assert torch.equal(likely.argmax(1), found[:, t])
+
+
+def test_a_temperature_of_zero_leaves_nothing_to_chance(categorical):
+    h = torch.randn(3, 8, 6)
+    expected = categorical.decode(h)
+    categorical.temperature = 0.0
+    torch.testing.assert_close(categorical.decode(h, torch.rand(3, 6)), expected)
+
+
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-24])
+def test_the_outermost_quantiles_are_tokens_as_well(u):
+    logits = torch.tensor([[-200.0, 0.0, 1.0, -200.0]])
+    assert pick(logits, torch.full((1,), u), 1.0).item() in (0, 1, 2)

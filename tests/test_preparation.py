@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline import preparation
 from pipeline.artefacts import SPLITS
-from pipeline.contents.base import Item, Rejected
+from pipeline.contents.base import DataSpec, Item, Rejected
 from pipeline.contents.image import ImageContent
 from pipeline.errors import SourceError
 from pipeline.params import Split
@@ -41,7 +41,7 @@ def made(n, classes=1, seed=0, fixed=None, label=None):
 
 
 def contents_of(splits):
-    return {name: [(row["digest"], row["label"]) for row in rows] for name, rows in splits.items()}
+    return {name: [(row["like"], row["label"]) for row in rows] for name, rows in splits.items()}
 
 
 SOURCES = st.builds(
@@ -66,7 +66,7 @@ def test_the_split_does_not_depend_on_the_order_in_which_items_are_found(items, 
 @given(items=SOURCES, seed=st.integers(0, 2**32 - 1))
 def test_no_item_is_in_two_splits_or_twice_in_one(items, seed, tmp_path_factory):
     splits, duplicates = split(harvested(items, tmp_path_factory.getbasetemp(), seed)[0], SHARES)
-    digests = [row["digest"] for rows in splits.values() for row in rows]
+    digests = [row["like"] for rows in splits.values() for row in rows]
     assert len(digests) == len(set(digests))
     assert len(digests) + duplicates == len(items)
     assert len(digests) == len({item.raw.tobytes() for item in items})
@@ -92,7 +92,7 @@ def test_another_seed_gives_another_split_of_the_same_items(tmp_path):
 def test_an_item_that_is_added_moves_few_others(tmp_path):
     items = made(201)
     before, after = (split(harvested(each, tmp_path)[0], SHARES)[0] for each in (items[:200], items))
-    moved = {row["digest"] for row in after["train"]} ^ {row["digest"] for row in before["train"]}
+    moved = {row["like"] for row in after["train"]} ^ {row["like"] for row in before["train"]}
     assert len(moved) <= 3
 
 
@@ -113,8 +113,8 @@ def test_a_duplicate_of_a_fixed_test_item_is_dropped_from_train_and_not_from_tes
     splits, duplicates = split(found, SHARES)
     assert duplicates == 10
     assert len(splits["test"]) == 40
-    tested = {row["digest"] for row in splits["test"]}
-    assert not tested & {row["digest"] for name in ("train", "val") for row in splits[name]}
+    tested = {row["like"] for row in splits["test"]}
+    assert not tested & {row["like"] for name in ("train", "val") for row in splits[name]}
 
 
 def test_files_of_the_same_pixels_are_duplicates_whatever_their_format(tmp_path):
@@ -173,7 +173,7 @@ def test_arrays_on_disk_hold_the_items_of_the_rows_in_their_order(tmp_path):
     found, encoded = harvested(items, tmp_path)
     splits, _ = split(found, SHARES)
     for name, rows in splits.items():
-        write(rows, encoded, (1, 16, 16), tmp_path, name)
+        write(rows, encoded, DataSpec((1, 16, 16), "grid"), tmp_path, name)
         array, labels = np.load(tmp_path / f"{name}.npy", mmap_mode="r"), np.load(tmp_path / f"{name}_labels.npy")
         assert array.dtype == np.uint8
         assert array.shape == (len(rows), 1, 16, 16)
@@ -190,6 +190,6 @@ def test_the_digest_of_prepared_data_is_that_of_their_content_and_not_of_the_ord
         folder.mkdir()
         found, encoded = harvested(each, tmp_path)
         for name, rows in split(found, SHARES)[0].items():
-            write(rows, encoded, (1, 16, 16), folder, name)
+            write(rows, encoded, DataSpec((1, 16, 16), "grid"), folder, name)
         digests.append(preparation.digests(folder))
     assert digests[0] == digests[1] != digests[2]

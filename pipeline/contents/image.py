@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.contents import image_files, image_sets
-from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected
+from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
 
 GAP = 2
 CAPTION = 14
@@ -26,6 +26,9 @@ class ImageContent:
 
     name = "image"
     formats: tuple[str, ...] = ("array", "png")
+    suffix = ".png"
+    distance: Literal["fid", "frechet"] = "fid"
+    unit: Literal["dim", "byte"] = "dim"
 
     def __init__(self, size: int, channels: Literal[1, 3]) -> None:
         """Set the side in pixels and the number of channels."""
@@ -33,12 +36,16 @@ class ImageContent:
         self.channels: Literal[1, 3] = channels
         self.spec = DataSpec(shape=(channels, size, size), layout="grid")
 
+    def learn(self, source: Path) -> Mapping[str, Any]:
+        """Return nothing: pixels are what they are."""
+        return {}
+
     def read(self, source: Path) -> Iterator[Item | Rejected]:
         """Yield the images of a known set, or of any folder of image files."""
         found = image_sets.read(source)
         return image_files.read(source, self.channels) if found is None else found
 
-    def encode(self, raw: Raw) -> NDArray[np.uint8]:
+    def encode(self, raw: Raw) -> Stored:
         """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""
         image = _picture(self._with_channels(raw))
         side = min(image.size)
@@ -49,9 +56,13 @@ class ImageContent:
         array = np.asarray(image, dtype=np.uint8).reshape(self.size, self.size, self.channels)
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
-    def decode(self, arrays: NDArray[np.uint8]) -> Raws:
+    def decode(self, arrays: Stored) -> Raws:
         """Return images (n, height, width, channels) uint8."""
         return arrays.transpose(0, 2, 3, 1)
+
+    def units(self, arrays: Stored) -> NDArray[np.float64]:
+        """Return the number of values of each image."""
+        return np.full(len(arrays), float(np.prod(self.spec.shape)))
 
     def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
         """Return of each image, with pixels in [0, 1]: the mean squared error per pixel, PSNR in dB, and SSIM.
@@ -71,6 +82,14 @@ class ImageContent:
             "ssim": np.atleast_1d(np.asarray(ssim)),
         }
 
+    def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
+        """Return nothing that features do not tell."""
+        return {}
+
+    def histograms(self, raws: Raws) -> dict[str, Any]:
+        """Return nothing that features do not tell."""
+        return {}
+
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
         names = list(captions)
@@ -86,6 +105,14 @@ class ImageContent:
             if names:
                 draw.text((left, top + side + 1), _fitted(names[i], font, side), fill="black", font=font)
         return page
+
+    def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
+        """Return nothing: a picture says it all."""
+        return ""
+
+    def save(self, raw: Raw, path: Path) -> None:
+        """Write a PNG file."""
+        _picture(raw).save(path)
 
     def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
         """Return images as an array (n, height, width, channels) uint8, or each as base64 of a PNG file."""

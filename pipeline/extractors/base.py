@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline import artefacts
 from pipeline.artefacts import PreparedData
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError
 from pipeline.params import FeaturesParams
 
@@ -60,7 +60,7 @@ class Extractor(Protocol):
         """Write all that it takes to load it."""
         ...
 
-    def features(self, array: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, array: Stored) -> NDArray[np.float32]:
         """Return features (n, d) of stored arrays (n, *shape)."""
         ...
 

@@ -1,6 +1,7 @@
 """The in-domain feature extractor: a small classifier of the data themselves, whose last hidden layer is the features.
 
-Where the data have no labels it learns to tell by how many quarter turns an item was rotated (Gidaris et al. 2018).
+Where the data have no labels it learns to tell by how many quarter turns an item was rotated (Gidaris et al. 2018), or
+in which order its parts are, where it is a sequence.
 It shares no code with the families, so that tuning a model never moves the yardstick.
 """
 
@@ -20,14 +21,24 @@ from tqdm import tqdm
 
 from pipeline.artefacts import PreparedData, Split
 from pipeline.batches import scaled
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError
 from pipeline.extractors import base
 from pipeline.params import FeaturesParams
 from pipeline.rng import key, numpy_rng
 
-BATCH, LEARNING_RATE, TURNS = 128, 2e-3, 4
+BATCH, LEARNING_RATE = 128, 2e-3
 COARSEST = 4
+ORDERS = 4
+"""In which an item is shown to an extractor that has no labels to learn."""
+RUN = 8
+"""Places that are moved together."""
+
+
+CONVOLUTIONS: dict[str, tuple[type[nn.Conv1d | nn.Conv2d], type[nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d]]] = {
+    "grid": (nn.Conv2d, nn.AdaptiveAvgPool2d),
+    "sequence": (nn.Conv1d, nn.AdaptiveAvgPool1d),
+}
 
 
 @dataclass(frozen=True)
@@ -52,13 +63,14 @@ class InDomain(nn.Module):
         """Set the sizes."""
         super().__init__()
         self.about, self.spec = about, spec
-        channels, side = spec.shape[0], max(spec.shape[1:])
+        channels, *sides = spec.x_shape
+        conv, pool = CONVOLUTIONS[spec.layout]
         layers: list[nn.Module] = []
-        width = about.width
+        width, side = about.width, max(sides)
         while side > COARSEST:
-            layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.SiLU()]
+            layers += [conv(channels, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.SiLU()]
             channels, width, side = width, min(2 * width, 4 * about.width), -(-side // 2)
-        layers += [nn.AdaptiveAvgPool2d(COARSEST), nn.Flatten(), nn.Linear(channels * COARSEST**2, about.size)]
+        layers += [pool(COARSEST), nn.Flatten(), nn.Linear(channels * COARSEST ** len(sides), about.size)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(about.size, about.classes)
 
@@ -68,11 +80,11 @@ class InDomain(nn.Module):
         return self.about.size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (n, classes) of items (n, *shape) in [-1, 1]."""
+        """Return logits (n, classes) of items (n, *spec.x_shape)."""
         return self.head(F.silu(self.body(x)))  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def features(self, array: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, array: Stored) -> NDArray[np.float32]:
         """Return features (n, size) of stored arrays (n, *shape)."""
         parts = [F.silu(self.body(x)).numpy() for x in scaled(array, self.spec)]
         found: NDArray[np.float32] = np.concatenate(parts)
@@ -85,7 +97,7 @@ class InDomain(nn.Module):
         return found
 
     def classes(self, features: NDArray[np.float32]) -> NDArray[np.int64] | None:
-        """Return the class of each row of features, (n,), or None if it was fitted to rotations."""
+        """Return the class of each row of features, (n,), or None if it was fitted to orders."""
         return self.predict(features) if self.about.task == "labels" else None
 
     def figures(self, data: PreparedData) -> dict[str, float]:
@@ -121,15 +133,15 @@ class InDomain(nn.Module):
 
 
 def fit(
-    items: NDArray[np.uint8],
+    items: Stored,
     labels: NDArray[np.int32] | None,
     classes: int,
     spec: DataSpec,
     settings: FeaturesParams,
     seed: int,
 ) -> InDomain:
-    """Fit an extractor to items (n, *shape): to their labels, or without them to rotations."""
-    outputs, task = (TURNS, "rotation") if labels is None else (classes, "labels")
+    """Fit an extractor to items (n, *shape): to their labels, or without them to the order that each is in."""
+    outputs, task = (ORDERS, "order") if labels is None else (classes, "labels")
     about = About(spec.shape, settings.width, settings.size, outputs, task)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "extractor"))
@@ -151,10 +163,10 @@ def fit(
     return extractor.eval()
 
 
-def accuracy(extractor: InDomain, items: NDArray[np.uint8], labels: NDArray[np.int32] | None) -> float:
-    """Return the share of items whose class (or rotation) the extractor tells."""
+def accuracy(extractor: InDomain, items: Stored, labels: NDArray[np.int32] | None) -> float:
+    """Return the share of items whose class (or order) the extractor tells."""
     if labels is None:
-        items, labels = _turned(items)
+        items, labels = _reordered(items, extractor.spec)
     return float((extractor.predict(extractor.features(items)) == labels).mean())
 
 
@@ -163,16 +175,25 @@ def _labels(data: PreparedData, split: Split) -> NDArray[np.int32] | None:
 
 
 def _batches(
-    items: NDArray[np.uint8], labels: NDArray[np.int32] | None, spec: DataSpec, seed: int, epoch: int
+    items: Stored, labels: NDArray[np.int32] | None, spec: DataSpec, seed: int, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     order = numpy_rng(seed, "extractor order", epoch).permutation(len(items))
     for start in range(0, len(order), BATCH):
         chosen = np.sort(order[start : start + BATCH])
-        array, targets = (items[chosen], labels[chosen]) if labels is not None else _turned(items[chosen])
+        array, targets = (items[chosen], labels[chosen]) if labels is not None else _reordered(items[chosen], spec)
         yield spec.scale(torch.from_numpy(array)), torch.from_numpy(targets).long()
 
 
-def _turned(items: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Return items in all four rotations, and which one each is."""
-    turned = [np.rot90(items, turn, axes=(-2, -1)) for turn in range(TURNS)]
-    return np.concatenate(turned), np.repeat(np.arange(TURNS, dtype=np.int32), len(items))
+def _reordered(items: Stored, spec: DataSpec) -> tuple[Stored, NDArray[np.int32]]:
+    """Return items in all orders, and which one each is in.
+
+    On a grid these are the quarter turns; a sequence is as it is, backwards, with neighbouring places swapped, and with
+    neighbouring runs of eight swapped.
+    """
+    if spec.layout == "grid":
+        found = [np.rot90(items, turn, axes=(-2, -1)) for turn in range(ORDERS)]
+    else:
+        place = np.arange(items.shape[-1])
+        swapped = [np.where(place ^ bit < len(place), place ^ bit, place) for bit in (1, RUN)]
+        found = [items[..., order] for order in (place, place[::-1], *swapped)]
+    return np.concatenate(found), np.repeat(np.arange(ORDERS, dtype=np.int32), len(items))

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from pipeline import project
 from pipeline.artefacts import PreparedData
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError, SourceError
 from pipeline.extractors import base, weights
 from pipeline.params import FeaturesParams
@@ -57,7 +57,7 @@ class Inception:
         }
 
     @torch.no_grad()
-    def features(self, array: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, array: Stored) -> NDArray[np.float32]:
         """Return features (n, 2048) of images (n, 1 or 3, height, width); grey counts as three equal channels."""
         found = np.empty((len(array), SIZE), np.float32)
         with tqdm(total=len(array), desc="inception", unit=" images", mininterval=1.0) as bar:
@@ -85,8 +85,12 @@ class Inception:
         """Return the network with the weights that `features.weights` names.
 
         Raises:
-            SourceError: they are not there, or are not those of this network.
+            SourceError: they are not there, or are not those of this network, or the data are no images.
         """
+        if data.content.distance != "fid":
+            raise SourceError(
+                f"features.extractor is inception, which knows images alone, not {data.content.name}; set it to in_domain"
+            )
         place = project.workspace() / settings.weights
         try:
             return cls(weights.read(place), settings.precision, data.spec)

@@ -56,13 +56,18 @@ class Family(nn.Module, ABC):
         super().__init__()
         self.spec = spec
 
+    @property
+    def exact(self) -> bool:
+        """Whether `elbo`, where `score` tells it, is that of the stored values, so that bits can be told from it."""
+        return False
+
     @abstractmethod
     def optimiser(self, player: str) -> OptimiserSettings:
         """Return how a player is optimised."""
 
     @abstractmethod
     def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
-        """Return the loss of a player, the mean over a batch (n, *spec.shape) in [-1, 1].
+        """Return the loss of a player, the mean over a batch (n, *spec.x_shape).
 
         All its randomness is `noise`; progress is the share of steps done.
         """
@@ -72,12 +77,20 @@ class Family(nn.Module, ABC):
         """Draw n latents from the prior, (n, latent_dim)."""
 
     @abstractmethod
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the items that latents stand for, (n, *spec.shape) in [-1, 1]."""
+    def decode(self, z: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return the items that latents stand for, (n, *spec.x_shape).
+
+        Where these are tokens, u (n, length) in [0, 1) leaves to chance which: each is the one at that quantile of its
+        distribution; without u it is the likeliest.
+        """
 
     @abstractmethod
     def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return the latents that stand for given items, (n, latent_dim)."""
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor | None:
+        """Return log p(x | z) in nats, (n,), or None without such a distribution."""
+        return None
 
     def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """Return the figures that only this family has, over held-out items: one an item, (n,), or one in all, ()."""
@@ -91,17 +104,21 @@ class Family(nn.Module, ABC):
         """Do what follows the last step of training, given all of train in batches."""
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
-        """Draw n samples (n, *spec.shape) in [-1, 1], from number `first`; sample i is a function of seed and i."""
-        device = next(self.parameters()).device
-        begin = first // CHUNK
-        end = max(begin + 1, -(-(first + n) // CHUNK))
-        chunks = [self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in range(begin, end)]
-        z = torch.cat(chunks)[first - begin * CHUNK :][:n].to(device)
+        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i."""
+        begin, device = first // CHUNK, next(self.parameters()).device
+        numbers = range(begin, max(begin + 1, -(-(first + n) // CHUNK)))
+        drawn = slice(first - begin * CHUNK, first - begin * CHUNK + n)
+        z = torch.cat([self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in numbers])[drawn].to(device)
+        u = None
+        if self.spec.vocab_size:
+            size = (CHUNK, *self.spec.shape)
+            u = torch.cat([torch.rand(size, generator=torch_rng(seed, "tokens", i)) for i in numbers])[drawn]
         with torch.no_grad():
-            return torch.cat([self.decode(part) for part in torch.split(z, CHUNK)])
+            parts = (slice(at, at + CHUNK) for at in range(0, max(1, n), CHUNK))
+            return torch.cat([self.decode(z[part], None if u is None else u[part]) for part in parts])
 
     def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return what the model makes of given items, (n, *spec.shape) in [-1, 1]."""
+        """Return what the model makes of given items, (n, *spec.x_shape)."""
         z = self.project(x, rng)
         with torch.no_grad():
             return self.decode(z)

@@ -9,14 +9,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from pipeline import networks
 from pipeline.contents.base import DataSpec
 from pipeline.families.base import Family, Losses, OptimiserSettings
-from pipeline.likelihoods import LIKELIHOODS
-from pipeline.networks import Decoder, Encoder
+from pipeline.likelihoods import LIKELIHOODS, Categorical, Likelihood
 from pipeline.priors import GaussianMixture, StandardNormal
 from pipeline.rng import Noise
 
-PATCH = 4
 LOGVAR = (-12.0, 8.0)
 """Bounds of the posterior's log variance: outside of them, float32 gains nothing."""
 DRAWS = 64
@@ -28,12 +27,12 @@ ACTIVE = 0.01
 class Autoencoder(nn.Module):
     """q(z | x), p(x | z), and the parameters of the likelihood."""
 
-    def __init__(self, spec: DataSpec, latent_dim: int, width: int, blocks: int, likelihood: str) -> None:
-        """Set the sizes."""
+    def __init__(self, spec: DataSpec, latent_dim: int, width: int, blocks: int, likelihood: Likelihood) -> None:
+        """Set the sizes, and what the decoder's map says of data."""
         super().__init__()
-        self.encoder = Encoder(spec, 2 * latent_dim, width, blocks, PATCH)
-        self.decoder = Decoder(spec, latent_dim, width, blocks, PATCH)
-        self.likelihood = LIKELIHOODS[likelihood](spec)
+        self.encoder = networks.encoder(spec, 2 * latent_dim, width, blocks)
+        self.decoder = networks.decoder(spec, latent_dim, width, blocks, likelihood.channels)
+        self.likelihood = likelihood
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mu and logvar of q(z | x), each (n, latent_dim)."""
@@ -59,34 +58,54 @@ class Vae(Family):
         likelihood: str,
         prior: Literal["normal", "mixture"],
         components: int,
+        context: int,
+        temperature: float,
+        free_bits: float,
     ) -> None:
         """Set what params.yaml's section `vae` holds."""
         super().__init__(spec)
         self.learning_rate, self.beta, self.warmup = learning_rate, beta, warmup
-        self.autoencoder = Autoencoder(spec, latent_dim, width, blocks, likelihood)
+        self.free = free_bits * math.log(2) if spec.vocab_size else 0.0
+        said = Categorical(spec, width, context, temperature) if spec.vocab_size else LIKELIHOODS[likelihood](spec)
+        self.autoencoder = Autoencoder(spec, latent_dim, width, blocks, said)
         normal = prior == "normal"
         self.prior = StandardNormal(latent_dim) if normal else GaussianMixture(latent_dim, components)
+
+    @property
+    def exact(self) -> bool:
+        """Whether its likelihood is one of the stored values."""
+        return self.autoencoder.likelihood.exact
 
     def optimiser(self, player: str) -> OptimiserSettings:
         """Return Adam's settings."""
         return OptimiserSettings(self.learning_rate)
 
     def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
-        """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10)."""
+        """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10).
+
+        Of tokens, the KL of a dimension counts free_bits at least (Kingma et al. 2016, eq. 15, here item by item, so that
+        a batch can be shared out): what z tells up to there costs nothing, so that a strong decoder does not ignore it.
+        """
         mu, logvar = self.autoencoder.posterior(x)
         log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x).mean()
-        kl = _kl(mu, logvar).mean()
+        each = _kl(mu, logvar)
+        kl = each.sum(1).mean()
         beta = self.beta * min(1.0, progress / self.warmup) if self.warmup else self.beta
-        total = beta * kl - log_px_z
+        total = beta * (each.clamp_min(self.free).sum(1).mean() if self.free else kl) - log_px_z
         return Losses(total, {"loss": total, "elbo": log_px_z - kl, "log_px_z": log_px_z, "kl": kl})
 
     def latents(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw from the prior: N(0, I), or the mixture once it is fitted."""
         return self.prior.draw(n, rng)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the mean of p(x | z)."""
-        return self.autoencoder.likelihood.mean(self.autoencoder.decoder(z))
+    def decode(self, z: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return the mean of p(x | z), or tokens of it."""
+        return self.autoencoder.likelihood.decode(self.autoencoder.decoder(z), u)
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x | z) in nats, (n,)."""
+        return self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(z), x)
 
     @torch.no_grad()
     def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
@@ -95,22 +114,20 @@ class Vae(Family):
 
     @torch.no_grad()
     def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
-        """Return nats of each item, bits_per_dim where the likelihood is one of integers, and active_units.
+        """Return nats of each item, and active_units.
 
         The ELBO is that under N(0, I), whatever samples are drawn from; it takes one draw of z an item.
         """
-        likelihood, dims = self.autoencoder.likelihood, math.prod(self.spec.shape)
+        likelihood = self.autoencoder.likelihood
         noise, mus, rows = Noise(rng), [], []
         for x in batches:
             mu, logvar = self.autoencoder.posterior(x)
             log_px_z = likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x)
             mus.append(mu)
-            rows.append(torch.stack([log_px_z, _kl(mu, logvar)], 1).double())
+            rows.append(torch.stack([log_px_z, _kl(mu, logvar).sum(1)], 1).double())
         log_px_z, kl = torch.cat(rows).unbind(1)
-        figures = {"elbo": log_px_z - kl, "log_px_z": log_px_z, "kl": kl}
-        if likelihood.exact:
-            figures["bits_per_dim"] = (kl - log_px_z) / (dims * math.log(2))
-        return figures | {"active_units": (torch.cat(mus).var(0, correction=0) > ACTIVE).sum().double()}
+        active = (torch.cat(mus).var(0, correction=0) > ACTIVE).sum().double()
+        return {"elbo": log_px_z - kl, "log_px_z": log_px_z, "kl": kl, "active_units": active}
 
     @torch.no_grad()
     def bounds(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -138,5 +155,5 @@ def _draw(mu: Tensor, logvar: Tensor, noise: Noise) -> Tensor:
 
 
 def _kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Return KL(N(mu, exp(logvar)) || N(0, I)) in nats, (n,)."""
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
+    """Return KL(N(mu, exp(logvar)) || N(0, I)) of each dimension in nats, (n, latent_dim)."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)

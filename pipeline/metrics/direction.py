@@ -14,7 +14,19 @@ LESS = frozenset(
         "memorisation",
         "reconstruction_loss",
         "bits_per_dim",
+        "bits_per_byte",
+        "frechet_in_domain",
+        "frechet_infinity_in_domain",
+        "cross_entropy",
+        "gram_distance",
+        "kind_distance",
+        "centroid_distance",
+        "loudness_distance",
+        "log_spectral_distance",
+        "longest_copy",
     )
 )
-MORE = frozenset(("precision", "recall", "density", "coverage", "psnr", "ssim", "elbo", "iw_elbo"))
+MORE = frozenset(
+    ("precision", "recall", "density", "coverage", "psnr", "ssim", "elbo", "iw_elbo", "parses", "parsing_prefix")
+)
 """Scores of which less, and of which more, is better; the others have no better."""

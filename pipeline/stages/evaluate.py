@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict
 
-from pipeline import artefacts, evaluation, models, project, report, team, tracking
+from pipeline import artefacts, evaluation, gallery, models, pictures, project, report, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
 from pipeline.ledger import CHAMPION
+from pipeline.own import BASELINES
 from pipeline.params import Params, flatten
 from pipeline.work import Work
 
@@ -35,10 +36,16 @@ def main() -> None:
             rows = csv.writer(file)
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
+        with artefacts.replacing(folder / "gallery") as shown:
+            gallery.write(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
         lineage = {**asdict(model.about), "model_digest": artefacts.model_digest(workspace / artefacts.MODEL)}
         name = data.registered_as(params.register_)
         champion = tracking.scored(tracked.client, f"models:/{name}@{CHAMPION}")
-        report.write(folder, found.scores, lineage, workspace / artefacts.REPORTS / "train" / "curves", champion)
+        curves, baselines = (
+            workspace / artefacts.REPORTS / "train" / "curves",
+            artefacts.read_json(features / BASELINES),
+        )
+        report.write(folder, found.scores, found.parts, baselines, lineage, curves, champion)
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.evidence.protocol}))
         tracked.files(folder, "evaluate")

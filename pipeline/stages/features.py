@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from pipeline import artefacts, extractors, project
+import math
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline import artefacts, baselines, extractors, project
 from pipeline.artefacts import PreparedData
+from pipeline.baselines import Baseline
 from pipeline.errors import run
+from pipeline.extractors.base import Extractor
 from pipeline.metrics.features import compact
 from pipeline.metrics.frechet import distance, moments
+from pipeline.own import BASELINES, ITEMS, Real
 from pipeline.params import Params
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
 
+SAMPLES = 2000
+"""Of each baseline."""
+
 
 def main() -> None:
-    """Write features/ (extractor and reference), how well the extractor does, and what zero looks like."""
+    """Write features/ (extractor and reference), how well the extractor does, what zero looks like, and baselines."""
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
     yardstick = extractors.make(data, params.features, params.seed)
     train = data.array("train")
     rows = numpy_rng(params.seed, "reference").permutation(len(train))[: yardstick.kept]
     reference = Reference(yardstick.features(data.array("test")), yardstick.features(train[rows]), rows)
+    content, test = data.content, data.array("test")
+    real = Real.measure(content, test, train[rows[:ITEMS]], lambda: content.decode(train))
+    models = {
+        name: _scored(model, data, yardstick, reference, real, params.seed)
+        for name, model in tqdm(baselines.fitted(data).items(), desc="baselines")
+    }
     with artefacts.replacing(workspace / artefacts.FEATURES) as folder:
         yardstick.save(folder)
         reference.write(folder)
+        real.write(folder)
+        artefacts.write_json(folder / BASELINES, models)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
-    figures = {**yardstick.figures(data), f"fid_{yardstick.name}_floor": floor}
+    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **models}
     artefacts.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
+
+
+def _scored(
+    model: Baseline, data: PreparedData, yardstick: Extractor, reference: Reference, real: Real, seed: int
+) -> dict[str, float]:
+    """Return the scores of a baseline by the names of a model's."""
+    content, test = data.content, data.array("test")
+    samples = model.sample(SAMPLES, numpy_rng(seed, "baseline"))
+    raws = content.decode(samples)
+    drawn = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
+    scores = {f"{content.distance}_{yardstick.name}": distance(*map(moments, compact(reference.test, drawn)))}
+    own = real.score(content, samples, lambda: content.decode(data.array("train")))
+    nats = model.nats(test)
+    if nats is not None:
+        scores[f"bits_per_{content.unit}"] = float(nats.sum() / content.units(test).sum() / math.log(2))
+    return scores | {name: each.value for name, each in own.items() if not name.endswith("_floor")}
 
 
 if __name__ == "__main__":

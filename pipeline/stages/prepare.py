@@ -24,7 +24,9 @@ def main() -> None:
     source = workspace / "data" / "raw" / settings.source
     if not source.is_dir():
         raise SourceError(f"prepare.source is {settings.source}, but there is no folder {source}")
-    content = contents.build(params.content, params.content_section.model_dump())
+    chosen = params.content_section.model_dump()
+    learnt = dict(contents.build(params.content, chosen, {}).learn(source))
+    content = contents.build(params.content, chosen, learnt)
     folder = workspace / artefacts.PREPARED
     with artefacts.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
         found = preparation.harvest(content, source, encoded, params.seed)
@@ -32,7 +34,7 @@ def main() -> None:
         preparation.check(found, settings.max_rejected, source)
         splits, duplicates = preparation.split(found, settings.split)
         for name, rows in splits.items():
-            preparation.write(rows, encoded, content.spec.shape, temporary, name)
+            preparation.write(rows, encoded, content.spec, temporary, name)
         card, files = Card.read(source), preparation.digests(temporary)
         artefacts.write_json(
             temporary / "dataset.json",
@@ -42,10 +44,12 @@ def main() -> None:
                 "homepage": card.homepage,
                 "licence": card.licence,
                 "content": params.content,
-                "settings": params.content_section.model_dump(),
+                "settings": chosen,
+                "learnt": learnt,
                 "shape": content.spec.shape,
                 "layout": content.spec.layout,
                 "levels": content.spec.levels,
+                "vocab_size": content.spec.vocab_size,
                 "classes": found.classes,
                 "counts": {name: len(rows) for name, rows in splits.items()},
                 "rejected": len(found.rejected),

@@ -40,6 +40,7 @@ def main() -> None:
             **data.params,
         },
         data_digest=data.digest,
+        learnt=data.about["learnt"],
     )
     machine = {"precision": params.runtime.precision, "torch": torch.__version__}
     work = Work(fingerprint(asdict(about) | machine))

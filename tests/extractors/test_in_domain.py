@@ -38,7 +38,7 @@ def test_without_labels_it_learns_to_tell_quarter_turns(toy):
     items = toy.items(384)
     items[:, :, :8, :8] = 255  # a corner that says which way is up
     found = in_domain.fit(items, None, 0, toy.spec, settings(10), seed=0)
-    assert found.about.task == "rotation"
+    assert found.about.task == "order"
     assert found.about.classes == 4
     assert in_domain.accuracy(found, items[:100], None) > 0.9
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pipeline.contents.base import DataSpec
-from pipeline.networks import Critic, Decoder, Encoder, Patches, sides
+from pipeline.networks.blocks import sides
+from pipeline.networks.grid import Critic, Decoder, Encoder, Patches
 
 SIZES = [16, 28, 31, 33, 64, 128]
 LATENT = 5

@@ -1,0 +1,55 @@
+"""What networks of all layouts are built of.
+
+Normalisation is GroupNorm: it has no state over batches, so results do not depend on how a batch is split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+COARSEST = 8
+"""Sides are halved until none is longer."""
+GROUP = 8
+"""Channels that are normalised together."""
+
+Wrap = Callable[[nn.Module], nn.Module]
+Conv = type[nn.Conv1d] | type[nn.Conv2d]
+
+
+def sides(side: int, patch: int) -> list[int]:
+    """Return the side after the patches and after each halving, rounded up: 28 in patches of 4 gives [7]."""
+    found = [-(-side // patch)]
+    while found[-1] > COARSEST:
+        found.append(-(-found[-1] // 2))
+    return found
+
+
+def widths(width: int, count: int) -> list[int]:
+    """Return the channels at each resolution: doubled with each halving, up to four times."""
+    return [width * min(4, 2**i) for i in range(count)]
+
+
+def norm(channels: int) -> nn.Module:
+    """Return a normalisation of groups of channels."""
+    return nn.GroupNorm(channels // GROUP, channels)
+
+
+class Residual(nn.Module):
+    """Two convolutions of side 3 beside the identity (He et al. 2016), activation first."""
+
+    def __init__(
+        self, conv: Conv, channels: int, *, normalised: bool = True, wrap: Wrap = lambda module: module
+    ) -> None:
+        """Set the kind of convolution and the channels; `wrap` is applied to each convolution."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [norm(channels)] if normalised else []
+            layers += [nn.SiLU(), wrap(conv(channels, channels, 3, padding=1))]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return h + self.body(h)  # type: ignore[no-any-return]

@@ -1,0 +1,76 @@
+"""What only a content can say of items: of samples, and of real items, which shows what a perfect model would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from pipeline import sealed
+from pipeline.contents.base import Content, Raws, Stored
+from pipeline.metrics.estimates import Estimate, mean
+from pipeline.metrics.features import SAMPLES
+from pipeline.metrics.histograms import jensen_shannon
+
+ITEMS = 1000
+"""Of each set that is looked at."""
+FILE, BASELINES = "own.safetensors", "baselines.json"
+
+
+@dataclass(frozen=True)
+class Real:
+    """Histograms of real items, which those of samples are held against, and what real items score themselves.
+
+    A floor of a distance is that of items of train from items of test; of another score, its value for items of test.
+    """
+
+    histograms: Mapping[str, Any]
+    floors: Mapping[str, float]
+
+    @classmethod
+    def measure(cls, content: Content, test: Stored, floor: Stored, train: Callable[[], Raws]) -> Self:
+        """Look at stored items of test, and at as many of train."""
+        raws = content.decode(test[:ITEMS])
+        histograms = content.histograms(raws)
+        others = content.histograms(content.decode(floor[: len(raws)])) if histograms else {}
+        floors = {f"{name}_distance": jensen_shannon(each, others[name]).value for name, each in histograms.items()}
+        scores = {name: float(values.mean()) for name, values in content.scores(raws, train).items()}
+        return cls(histograms, floors | scores)
+
+    def score(self, content: Content, samples: Stored, train: Callable[[], Raws]) -> dict[str, Estimate]:
+        """Return the scores of stored samples by name, each with its floor, `<name>_floor`."""
+        raws = content.decode(samples[:ITEMS])
+        found = {
+            name: mean(values, SAMPLES) if values.ndim else Estimate(float(values))
+            for name, values in content.scores(raws, train).items()
+        }
+        for name, counts in content.histograms(raws).items():
+            found[f"{name}_distance"] = jensen_shannon(self.histograms[name], counts)
+        return found | {f"{name}_floor": Estimate(value) for name, value in self.floors.items()}
+
+    def write(self, folder: Path) -> None:
+        """Write own.safetensors."""
+        arrays: dict[str, Any] = {}
+        for name, counts in self.histograms.items():
+            arrays |= {f"{name}/{part}": getattr(counts, part) for part in ("data", "indices", "indptr")}
+        bins = {name: int(counts.shape[1]) for name, counts in self.histograms.items()}
+        sealed.write(folder / FILE, arrays, {"floors": dict(self.floors), "bins": bins})
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            ArtefactError: it is missing or damaged.
+        """
+        from scipy.sparse import csr_array
+
+        arrays, about = sealed.read(folder / FILE)
+        histograms = {}
+        for name, bins in about["bins"].items():
+            parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
+            histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
+        return cls(histograms, about["floors"])

@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from pipeline import networks
+from pipeline.contents.base import DataSpec
+
+LENGTHS = [8, 9, 31, 64, 100]
+LATENT = 5
+KINDS = ["encoder", "decoder", "critic"]
+
+
+def spec_of(length, vocab_size=11):
+    return DataSpec((length,), "sequence", vocab_size=vocab_size)
+
+
+def build(kind, spec, blocks=1):
+    torch.manual_seed(0)
+    made = getattr(networks, kind)
+    return made(spec, 8, blocks) if kind == "critic" else made(spec, LATENT, 8, blocks)
+
+
+def inputs(kind, spec, n):
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(n, *((LATENT,) if kind == "decoder" else spec.x_shape), generator=rng)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_network_gives_the_right_shape_for_every_length(kind, length):
+    spec = spec_of(length)
+    expected = {"encoder": (3, LATENT), "decoder": (3, *spec.x_shape), "critic": (3, 1)}[kind]
+    assert build(kind, spec)(inputs(kind, spec, 3)).shape == expected
+
+
+def test_a_numeric_sequence_is_taken_as_it_is():
+    spec = DataSpec((2, 50), "sequence")
+    assert build("encoder", spec)(torch.zeros(3, 2, 50)).shape == (3, LATENT)
+    assert build("decoder", spec)(torch.zeros(3, LATENT)).shape == (3, 2, 50)
+
+
+def test_a_decoder_has_as_many_channels_as_are_asked_for():
+    assert networks.decoder(spec_of(20), LATENT, 8, 1, 24)(torch.zeros(2, LATENT)).shape == (2, 24, 20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_without_residual_blocks_can_be_built(kind):
+    spec = spec_of(20)
+    assert torch.isfinite(build(kind, spec, blocks=0)(inputs(kind, spec, 2))).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_item_gives_does_not_depend_on_the_others_of_its_batch(kind):
+    spec = spec_of(20)
+    network, x = build(kind, spec), inputs(kind, spec, 4)
+    torch.testing.assert_close(network(x)[:1], network(x[:1]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_every_weight_takes_part(kind, length):
+    spec = spec_of(length)
+    network = build(kind, spec)
+    network(inputs(kind, spec, 4)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in network.parameters())
