@@ -104,8 +104,8 @@ def sha256(*paths: Path) -> str:
 class PreparedData:
     """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
 
-    `about` holds: content, settings, learnt, source, title, homepage, licence, classes, counts, rejected, duplicates, digest,
-    files: the digest of each array.
+    `about` holds: content, settings, learnt, source, title, homepage, licence, classes, counts, rejected, duplicates,
+    digest, files: the digest of each array.
     """
 
     folder: Path
@@ -181,7 +181,7 @@ class PreparedData:
 class SavedModel:
     """What model.json says of the weights beside it: enough to build the network, and to make it again.
 
-    `params` are all that the weights depend on, nested as in params.yaml; `learnt` is what the content took from its source.
+    `params` are all that the weights depend on, nested as in params.yaml, and `learnt` is what the content learnt.
     """
 
     family: str

@@ -32,7 +32,7 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
-        """Return the mean of x given z, in [-1, 1]; or tokens, each at its quantile u, or without that the likeliest."""
+        """Return the mean of x given z, in [-1, 1]; or tokens, at their quantiles u, or without them the likeliest."""
 
 
 class Gaussian(Likelihood):
@@ -108,7 +108,7 @@ class Bernoulli(Likelihood):
 
 
 class Categorical(Likelihood):
-    """Tokens one after the other, each given z and the `context` tokens before it: a neural n-gram (Bengio et al. 2003).
+    """Tokens, each given z and the `context` tokens before it: a neural n-gram (Bengio et al. 2003).
 
     A decoder that sees no further back leaves to z what is further apart, so that z is not ignored (Chen et al. 2017,
     section 2).

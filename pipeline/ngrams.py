@@ -128,10 +128,10 @@ class NGram:
         return np.pad(items.astype(np.int64), ((0, 0), (1, 0)), constant_values=self.vocab_size)
 
     def _find(self, keys: Ids, context: Ids, tokens: Ids) -> Ids:
-        """Return the ids of n-grams, -1 of those that are not there."""
+        """Return the ids of n-grams, -1 of those that are not there, as none is whose context is -1."""
         wanted = context * self.vocab_size + tokens
         places = np.searchsorted(keys, wanted)
-        return np.where((context >= 0) & (keys[places] == wanted), places, -1)
+        return np.where(keys[places] == wanted, places, -1)
 
 
 def discounts(counts: Ids) -> Chances:

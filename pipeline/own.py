@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from pipeline import sealed
 from pipeline.contents.base import Content, Raws, Stored
 from pipeline.metrics.estimates import Estimate, mean

@@ -69,6 +69,6 @@ class GanParams(Section):
     projection_starts: int = Field(ge=1, le=64)
     """Seeded starts of that search; the nearest one counts."""
     penalty: float = Field(ge=0, le=1000)
-    """Tokens: weight of the penalty on the critic's slopes."""
+    """Tokens: weight of the critic's squared slopes in its loss."""
     temperature: float = Field(ge=0, le=10)
     """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""

@@ -39,8 +39,8 @@ SETTINGS = {
         "critic_learning_rate": 4e-4,
         "projection_steps": 20,
         "projection_starts": 2,
-        "penalty": 10.0,
-        "temperature": 0.0,
+        "penalty": 0.05,
+        "temperature": 1.0,
     },
 }
 """The smallest families that do all that large ones do."""

@@ -12,5 +12,5 @@ CONTENTS: dict[str, Callable[..., Content]] = {"image": ImageContent}
 
 
 def build(name: str, settings: Mapping[str, Any], learnt: Mapping[str, Any]) -> Content:
-    """Return the content of that name, with the values of its section in params.yaml, and what it learnt of a source."""
+    """Return the content of that name, with the values of its section in params.yaml and what it learnt of a source."""
     return CONTENTS[name](**settings, **learnt)

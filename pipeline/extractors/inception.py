@@ -89,7 +89,7 @@ class Inception:
         """
         if data.content.distance != "fid":
             raise SourceError(
-                f"features.extractor is inception, which knows images alone, not {data.content.name}; set it to in_domain"
+                f"features.extractor is inception, which knows images, not {data.content.name}; set it to in_domain"
             )
         place = project.workspace() / settings.weights
         try:

@@ -1,6 +1,6 @@
 """Family `gan`: the generative adversarial network (Goodfellow et al. 2014), hinge loss, spectral norm.
 
-Tokens are relaxed: the generator makes points of the simplex, and the critic is held to a slope between them and data.
+Tokens are drawn from what the generator says of each, with a relaxed gradient, and their game is a relativistic one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipeline.likelihoods import pick
 from pipeline.rng import Noise
 
 PROJECTION_RATE = 0.1
-PENALISED = 1 / 8
-"""Share of a batch whose slopes are penalised: the penalty takes a second derivative, and costs as much as a step."""
+PENALISED = 1 / 4
+"""Share of a batch whose slopes are penalised, which takes a second derivative, and costs as much as a step."""
 SMALLEST = 1e-6
 """Probability of a token that counts as none."""
 
@@ -71,11 +71,13 @@ class Gan(Family):
         return OptimiserSettings(self.learning_rates[player], betas=(0.0, 0.99))
 
     def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
-        """Return the hinge losses (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17).
+        """Return the hinge losses (Lim & Ye 2017; Miyato et al. 2018, eq. 16 and 17), of tokens relativistic ones.
 
         The critic's is E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the generator's is -E[D(G(z))].
         """
         z = noise(len(x), self.latent_dim).to(x.device)
+        if self.spec.vocab_size:
+            return self._relativistic(player, x, z, noise)
         if player == "generator":
             on_samples = self.critic(self.generator(z)).float().mean()
             return Losses(-on_samples, {"generator_loss": -on_samples})
@@ -84,38 +86,64 @@ class Gan(Family):
         on_data, on_samples = self.critic(torch.cat([x, samples])).float().split(len(x))
         total = F.relu(1 - on_data).mean() + F.relu(1 + on_samples).mean()
         terms = {"critic_loss": total, "critic_on_data": on_data.mean(), "critic_on_samples": on_samples.mean()}
-        if self.spec.vocab_size:
-            terms["penalty"] = self._penalty(x, samples, noise)
-            total = total + self.penalty * terms["penalty"]
         return Losses(total, terms)
 
-    def _penalty(self, x: Tensor, samples: Tensor, noise: Noise) -> Tensor:
-        """Return E[(|grad D| - 1)^2] at points between items and samples (Gulrajani et al. 2017, eq. 3).
+    def _relativistic(self, player: str, x: Tensor, z: Tensor, noise: Noise) -> Losses:
+        """Return E[softplus(D(G(z)) - D(x))] for the critic, with the difference reversed for the generator.
 
-        It is estimated from a random share of the batch.
+        The loss is that of pairs (Jolicoeur-Martineau 2019, eq. 8). The critic's slopes are penalised at data and at
+        samples (Mescheder et al. 2018, eq. 9), which Huang et al. 2024 show to suffice; those between them, as Gulrajani
+        et al. 2017 have it, left a generator of tokens with one item.
         """
-        chosen, at = noise(len(x), 2).mul_(0.5**0.5).erf_().add_(1).div_(2).to(x.device).unbind(1)
-        few = torch.nonzero(chosen < PENALISED).squeeze(1)
-        between = torch.lerp(samples[few], x[few], at[few].view(-1, *[1] * (x.dim() - 1))).requires_grad_()
-        (slope,) = torch.autograd.grad(self.critic(between).float().sum(), between, create_graph=True)
-        return (slope.flatten(1).norm(dim=1) - 1).square().sum() / (PENALISED * len(x))
+        if player == "generator":
+            with torch.no_grad():
+                on_data = self.critic(x).float()
+            total = F.softplus(on_data - self.critic(self._relaxed(z, noise)).float()).mean()
+            return Losses(total, {"generator_loss": total})
+        with torch.no_grad():
+            samples = self._relaxed(z, noise)
+        on_data, on_samples = self.critic(torch.cat([x, samples])).float().split(len(x))
+        loss, slopes = F.softplus(on_samples - on_data).mean(), self._slopes(x, samples, noise)
+        terms = {"critic_on_data": on_data.mean(), "critic_on_samples": on_samples.mean(), "critic_slopes": slopes}
+        return Losses(loss + self.penalty * slopes, {"critic_loss": loss, **terms})
+
+    def _relaxed(self, z: Tensor, noise: Noise) -> Tensor:
+        """Return tokens drawn from the generator's distribution, whose gradient is that of relaxed ones.
+
+        These are the softmax of log-probabilities and Gumbel noise (Jang et al. 2017, section 2.2): a critic that saw
+        them would tell them from data by their being no corners of the simplex.
+        """
+        p = self.generator(z)
+        gumbel = -torch.log(-torch.log(_uniform(noise(*p.shape).to(p.device))))
+        relaxed = (p.clamp_min(SMALLEST).log() + gumbel).softmax(1)
+        drawn: Tensor = one_hot(relaxed.argmax(1), self.spec.vocab_size) + relaxed - relaxed.detach()
+        return drawn
+
+    def _slopes(self, x: Tensor, samples: Tensor, noise: Noise) -> Tensor:
+        """Return E[|grad D|^2] at items plus that at samples, estimated from a random share of the batch."""
+        few = torch.nonzero(_uniform(noise(len(x))).to(x.device) < PENALISED).squeeze(1)
+        points = torch.cat([x[few], samples[few]]).requires_grad_()
+        (slope,) = torch.autograd.grad(self.critic(points).float().sum(), points, create_graph=True)
+        return slope.square().sum() / (PENALISED * len(x))
 
     def latents(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw from N(0, I)."""
         return torch.randn(n, self.latent_dim, generator=rng)
 
     def decode(self, z: Tensor, u: Tensor | None = None) -> Tensor:
-        """Return the generator's samples; of tokens relaxed ones, or those at the quantiles u where there is chance."""
-        if u is None or not self.temperature:
-            return self.generator(z)  # type: ignore[no-any-return]
-        return one_hot(pick(self.generator(z).log(), u, self.temperature), self.spec.vocab_size)
+        """Return the generator's samples; of tokens their probabilities, or those at the quantiles u."""
+        x: Tensor = self.generator(z)
+        if u is None:
+            return x
+        return one_hot(pick(x.log(), u, self.temperature), self.spec.vocab_size)
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor | None:
         """Return log p(x | z) in nats, (n,), of the tokens that z stands for, each by itself."""
         if not self.spec.vocab_size:
             return None
         with torch.no_grad():
-            return (x * self.generator(z).clamp_min(SMALLEST).log()).sum((1, 2))
+            log_prob: Tensor = (x * self.generator(z).clamp_min(SMALLEST).log()).sum((1, 2))
+        return log_prob
 
     def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return the latents whose samples are nearest to given items in squared error, by Adam from seeded starts."""
@@ -131,3 +159,9 @@ class Gan(Family):
             optimiser.step()
         nearest = distance.view(starts, -1).argmin(0)
         return z.detach().view(starts, len(x), -1)[nearest, torch.arange(len(x))]
+
+
+def _uniform(normal: Tensor) -> Tensor:
+    """Return normal noise as noise that is uniform in (0, 1)."""
+    uniform: Tensor = torch.special.ndtr(normal)
+    return uniform.clamp(SMALLEST, 1 - SMALLEST)

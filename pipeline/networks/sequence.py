@@ -23,7 +23,8 @@ class Up(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Return (n, channels, target)."""
         doubled: Tensor = self.conv(h)
-        return doubled.unflatten(1, (-1, 2)).movedim(2, 3).flatten(2)[..., : self.target]
+        n, channels, length = doubled.shape
+        return doubled.view(n, channels // 2, 2, length).movedim(2, 3).flatten(2)[..., : self.target]
 
 
 class Encoder(nn.Sequential):
