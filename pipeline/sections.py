@@ -22,6 +22,19 @@ class ImageParams(Section):
     """1 for grey, 3 for RGB."""
 
 
+class AudioParams(Section):
+    """Content `audio`."""
+
+    seconds: float = Field(ge=0.25, le=4)
+    """Length of a sound; what is longer gives several, what is shorter is filled up with silence."""
+    rate: int = Field(ge=8000, le=48_000)
+    """Samples a second, in Hz; nothing above half of it is heard."""
+    mels: int = Field(ge=16, le=256, multiple_of=4)
+    """Bands from 0 Hz to half the rate, even on the mel scale: the height of spectrograms, of 16 ms a column or so."""
+    loudness: Literal["none", "peak", "rms"]
+    """What is made equal between sounds: nothing, their largest sample, or their root mean square."""
+
+
 class VaeParams(Section):
     """Family `vae` (Kingma & Welling 2014)."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,22 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.contents import folders
 from pipeline.contents.base import Item, Rejected
-
-ABOUT = re.compile(r"(readme|licen[cs]e|copying)(\.(md|rst|txt))?|source\.json", re.IGNORECASE)
-"""Names of files that lie beside the data and are no items."""
 
 
 def read(source: Path, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
     """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
-    for path in _files(source):
+    for path in folders.files(source):
         origin = path.relative_to(source)
         try:
             raw = decode(path, channels)
         except Exception as error:  # noqa: BLE001 - decoders of foreign bytes raise anything; the reason is recorded
-            yield Rejected(str(origin), _reason(path, error))
+            yield Rejected(str(origin), folders.reason(path, error))
         else:
-            yield Item(raw, str(origin), label=origin.parts[0] if len(origin.parts) > 1 else ".")
+            yield Item(raw, str(origin), label=folders.label(origin))
 
 
 def decode(path: Path, channels: Literal[1, 3]) -> NDArray[np.uint8]:
@@ -64,24 +60,3 @@ def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     if not (np.isfinite(wide).all() and wide.min() >= 0 and wide.max() <= top):
         raise ValueError(f"grey values are outside 0 to {top:g}")
     return np.rint(wide * (255 / top)).astype(np.uint8)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, one at a time; hidden ones, and those that speak about the data, are no items."""
-    pending = [folder]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or ABOUT.fullmatch(entry.name):
-                    continue
-                if entry.is_dir():
-                    pending.append(Path(entry.path))
-                else:
-                    yield Path(entry.path)
-
-
-def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, OSError) and path.exists() and path.stat().st_size == 0:
-        return "the file is empty"
-    said = " ".join(str(error).replace(str(path), path.name).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,73 @@
+"""Spectrograms for a person to look at, and sounds to listen to."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+GAP = 4
+CAPTION = 14
+SIDE = 128
+MAGMA = (0x000004, 0x1D1147, 0x51127C, 0x832681, 0xB73779, 0xE75263, 0xFC8961, 0xFEC488, 0xFCFDBF)
+"""Nine colours of the map magma, even to the eye from black to white (van der Walt & Smith 2015)."""
+
+Levels = NDArray[np.uint8]
+
+
+def show(spectrograms: Sequence[Levels], columns: int, captions: Sequence[str]) -> Image.Image:
+    """Return a grid of spectrograms in colour, row by row, low frequencies below, with captions where given."""
+    pictures = [picture(each) for each in spectrograms]
+    width, height = (max((each.size[axis] for each in pictures), default=SIDE) for axis in (0, 1))
+    line = CAPTION if captions else 0
+    rows = -(-len(pictures) // columns)
+    page = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + line + GAP) + GAP), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=10)
+    for i, each in enumerate(pictures):
+        row, column = divmod(i, columns)
+        left, top = GAP + column * (width + GAP), GAP + row * (height + line + GAP)
+        page.paste(each, (left, top))
+        if captions:
+            text = captions[i]
+            while text and font.getlength(text) > width:
+                text = text[:-1]
+            draw.text((left, top + height + 1), text, fill="black", font=font)
+    return page
+
+
+def contact_sheet(rows: Sequence[Sequence[tuple[Levels, bytes]]]) -> str:
+    """Return sounds, (spectrogram, WAV file) each, as figures that ask for nothing outside the page.
+
+    What a row holds belongs together: a sound, or an original and its reconstruction.
+    """
+    figures = []
+    for number, row in enumerate(rows, 1):
+        names = [f"{number}"] if len(row) == 1 else [f"{number}, original", f"{number}, reconstruction"]
+        sounds = "".join(_sound(name, *each) for name, each in zip(names, row, strict=True))
+        figures.append(f'<div style="display:inline-flex;gap:4px;margin:0 12px 12px 0">{sounds}</div>')
+    return "\n".join(figures)
+
+
+def picture(levels: Levels) -> Image.Image:
+    """Return levels (mels, frames) in colour, enlarged to whole multiples."""
+    at = np.linspace(0, 255, len(MAGMA))
+    channels = [[colour >> shift & 255 for colour in MAGMA] for shift in (16, 8, 0)]
+    table = np.stack([np.interp(np.arange(256), at, each) for each in channels], axis=1).round().astype(np.uint8)
+    factor = max(1, SIDE // max(levels.shape))
+    return Image.fromarray(table[levels[::-1]].repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def _sound(name: str, levels: Levels, wav: bytes) -> str:
+    file = io.BytesIO()
+    picture(levels).save(file, "PNG", optimize=True)
+    png, sound = (base64.b64encode(each).decode() for each in (file.getvalue(), wav))
+    return (
+        f'<figure style="margin:0;width:{2 * SIDE}px"><img alt="spectrogram of {name}" '
+        f'src="data:image/png;base64,{png}" style="width:100%;image-rendering:pixelated">'
+        f'<audio controls preload="none" style="width:100%" src="data:audio/wav;base64,{sound}"></audio>'
+        f"<figcaption>{name}</figcaption></figure>"
+    )
