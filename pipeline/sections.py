@@ -22,6 +22,7 @@ class ImageParams(Section):
     """1 for grey, 3 for RGB."""
 
 
+<<<<<<< ours
 class AudioParams(Section):
     """Content `audio`."""
 
@@ -33,6 +34,36 @@ class AudioParams(Section):
     """Bands from 0 Hz to half the rate, even on the mel scale: the height of spectrograms, of 16 ms a column or so."""
     loudness: Literal["none", "peak", "rms"]
     """What is made equal between sounds: nothing, their largest sample, or their root mean square."""
+=======
+class TextParams(Section):
+    """Content `text`."""
+
+    length: int = Field(ge=16, le=4096, multiple_of=16)
+    """Tokens of a window."""
+    vocabulary: Literal["bytes", "bpe"]
+    """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
+    size: int = Field(ge=258, le=65_536)
+    """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
+    field: str = Field(min_length=1)
+    """Name under which the objects of .jsonl files have their text."""
+    most: int = Field(ge=0)
+    """Windows that are kept, evenly spread over the documents; 0 keeps all."""
+
+
+class CodeParams(Section):
+    """Content `code`."""
+
+    length: int = Field(ge=16, le=4096, multiple_of=16)
+    """Tokens of a window."""
+    vocabulary: Literal["bytes", "bpe"]
+    """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the sources."""
+    size: int = Field(ge=258, le=65_536)
+    """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
+    suffix: str = Field(pattern=r"^\.\w+$")
+    """Ending of the files that are read as Python."""
+    most: int = Field(ge=0)
+    """Windows that are kept, evenly spread over the files; 0 keeps all."""
+>>>>>>> theirs
 
 
 class VaeParams(Section):

@@ -1,0 +1,110 @@
+"""Documents of text: any folder of plain text or JSON lines, and what comes with Python."""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.contents.base import Rejected
+from pipeline.contents.image_files import ABOUT
+
+TOPICS = "python-topics"
+LIBRARY = "python-library"
+NOT_READ = frozenset({
+    "test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__",  # tests, and what is added
+    "encodings", "pydoc_data", "__phello__",  # tables of characters, and prose
+})  # fmt: skip
+"""Folders of the standard library that are left out, wherever they are."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, where it came from, and its class: the first subfolder that it is in."""
+
+    text: str
+    origin: str
+    label: str = "."
+
+
+def prose(source: Path, field: str) -> Iterator[Document | Rejected]:
+    """Yield the documents of a folder, in the order of their names: a file each, or a line of a .jsonl file each.
+
+    `python-topics` is known by its name: the topics of Python's own manual, as this Python has them.
+    """
+    if source.name == TOPICS:
+        from pydoc_data.topics import topics
+
+        yield from (Document(text, topic) for topic, text in sorted(topics.items()))
+        return
+    for path in _files(source):
+        found = _document(path, source)
+        if isinstance(found, Document) and path.suffix == ".jsonl":
+            yield from _lines(found, field)
+        else:
+            yield found
+
+
+def sources(source: Path, suffix: str) -> Iterator[Document | Rejected]:
+    """Yield the source files of a folder that have a suffix, in the order of their names.
+
+    Files without a byte, as packages have, are none. `python-library` is known by its name: the standard library of
+    this Python, without its tests and tables.
+    """
+    known = source.name == LIBRARY
+    folder = Path(sysconfig.get_path("stdlib")) if known else source
+    for path in _files(folder, suffix):
+        left_out = NOT_READ.intersection(path.relative_to(folder).parts) or path.name.startswith("_sysconfigdata")
+        if not (known and left_out) and (path.is_symlink() or path.stat().st_size):
+            yield _document(path, folder)
+
+
+def _document(path: Path, folder: Path) -> Document | Rejected:
+    """Return a file's text, with Unix line ends and without a byte order mark, or why it has none."""
+    origin = path.relative_to(folder)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Rejected(str(origin), f"it is not UTF-8 from byte {error.start} on")
+    except OSError as error:
+        return Rejected(str(origin), f"{type(error).__name__}: {error.strerror}")
+    return _checked(Document(text, str(origin), origin.parts[0] if len(origin.parts) > 1 else "."))
+
+
+def _checked(found: Document) -> Document | Rejected:
+    if not found.text.strip():
+        return Rejected(found.origin, "it is empty")
+    if "\0" in found.text:
+        return Rejected(found.origin, "it has NUL bytes, as binary files do")
+    return Document(found.text.replace("\r\n", "\n").replace("\r", "\n"), found.origin, found.label)
+
+
+def _lines(file: Document, field: str) -> Iterator[Document | Rejected]:
+    """Yield the documents of JSON lines; lines without anything on them are none."""
+    for number, line in enumerate(file.text.split("\n"), 1):
+        if not line.strip():
+            continue
+        origin = f"{file.origin}:{number}"
+        try:
+            found = json.loads(line)
+            text = found[field]
+            text.encode()
+        except (ValueError, RecursionError) as error:
+            yield Rejected(origin, f"it is no line of JSON in UTF-8 ({error})")
+        except (KeyError, TypeError, AttributeError, IndexError):
+            yield Rejected(origin, f"it is no object with text as its {field!r}")
+        else:
+            yield _checked(Document(text, origin, file.label))
+
+
+def _files(folder: Path, suffix: str = "") -> list[Path]:
+    """Return the files below a folder in order; hidden ones, and those that speak about the data, are no documents."""
+    return sorted(
+        path
+        for path in folder.rglob(f"*{suffix}")
+        if not path.is_dir()
+        and not ABOUT.fullmatch(path.name)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

@@ -1,0 +1,109 @@
+"""Vocabularies: what a text's tokens are. Token 0 is padding, which stands for no byte, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+class Vocabulary(Protocol):
+    """Tokens, each of which stands for some bytes of UTF-8.
+
+    Attributes:
+        size: how many tokens there are, padding included.
+    """
+
+    size: int
+
+    def tokens(self, text: str) -> NDArray[np.integer]:
+        """Return the tokens of a text, without padding."""
+        ...
+
+    def data(self, tokens: NDArray[np.integer]) -> bytes:
+        """Return the bytes that tokens stand for."""
+        ...
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return how many bytes each token stands for, (size,)."""
+        ...
+
+
+class Bytes:
+    """The bytes of UTF-8 themselves; NUL, which no text has, is padding."""
+
+    size = 256
+
+    def tokens(self, text: str) -> NDArray[np.integer]:
+        """Return the bytes, without NUL."""
+        return np.frombuffer(text.encode(errors="replace").replace(b"\0", b""), np.uint8)
+
+    def data(self, tokens: NDArray[np.integer]) -> bytes:
+        """Return the tokens as bytes, without NUL."""
+        return bytes(tokens[tokens != 0].tolist())
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return 1 for every byte but NUL."""
+        return (np.arange(256) > 0).astype(np.int64)
+
+
+class Bpe:
+    """Byte pair encoding of bytes (Sennrich et al. 2016; Radford et al. 2019), which can write any text.
+
+    The tokenizer's own tokens come after padding: token t here is t - 1 there, so that no text is mistaken for padding.
+    """
+
+    def __init__(self, tokenizer: str) -> None:
+        """Set the tokenizer, as JSON of the `tokenizers` library."""
+        from tokenizers import Tokenizer
+
+        self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer)
+        self.size = self._tokenizer.get_vocab_size() + 1
+
+    def tokens(self, text: str) -> NDArray[np.integer]:
+        """Return the tokens of a text."""
+        whole = text.encode(errors="replace").decode()
+        return np.asarray(self._tokenizer.encode(whole).ids, np.int64) + 1
+
+    def data(self, tokens: NDArray[np.integer]) -> bytes:
+        """Return the bytes of all tokens, one after the other."""
+        return b"".join(self._bytes[token] for token in tokens.tolist())
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the bytes of each token; padding has none."""
+        return np.asarray([len(each) for each in self._bytes])
+
+    @cached_property
+    def _bytes(self) -> list[bytes]:
+        byte_of = {character: byte for byte, character in enumerate(_alphabet())}
+        names = sorted(self._tokenizer.get_vocab().items(), key=lambda each: each[1])
+        return [b"", *(bytes(byte_of[character] for character in name) for name, _ in names)]
+
+
+def learn_bpe(texts: Iterable[str], size: int) -> str:
+    """Return the tokenizer of `size` tokens (padding included) that some texts ask for, as JSON.
+
+    Texts of few different words give fewer tokens.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=size - 1, initial_alphabet=sorted(_alphabet()), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    found: str = tokenizer.to_str()
+    return found
+
+
+def _alphabet() -> list[str]:
+    """Return the character that byte-level tokenizers write for each byte: itself where it can be seen."""
+    seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in seen else next(others)) for byte in range(0x100)]

@@ -1,0 +1,108 @@
+"""Windows of documents, as items: one after the other, what stood elsewhere left out, and evenly thinned."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.contents.base import Item, Rejected
+from pipeline.contents.text_files import Document
+
+RUN = 5
+"""Words of a run by which a text is known again."""
+SEEN_MOST, NEW_LEAST = 0.5, 0.3
+"""Share of a window's runs that may have stood in earlier documents, and of a document's that must not."""
+TABLE = 1 << 26
+"""Places of the table of runs: a run takes one, and the few that share one are no matter among a window's many."""
+
+
+def of_words(text: str, length: int, count: Callable[[str], int]) -> Iterator[str]:
+    """Yield windows of as many whole words as fit in `length` tokens; white space between windows belongs to none.
+
+    A word that is longer than a window is cut between characters. What is shorter than half a window is left out, as
+    the end of a document mostly is, unless the document has nothing else.
+    """
+    words = [found.span() for found in re.finditer(r"\S+", text)]
+    place, start = 0, words[0][0] if words else 0
+    while place < len(words):
+        ends = [end for _, end in words[place : place + length]]
+        fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
+        end = ends[fitting - 1] if fitting else _cut(text, start, ends[0], length, count)
+        window = text[start:end]
+        place += fitting
+        start = end if not fitting else words[place][0] if place < len(words) else len(text)
+        if count(window) * 2 >= length or window == text.strip():
+            yield window
+
+
+def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], int]) -> int:
+    """Return where a word that is too long is cut."""
+    at = start + max(1, bisect_right(range(start + 1, end), length, key=lambda each: count(text[start:each])))
+    while at > start + 1 and count(text[start:at]) > length:
+        at -= 1
+    return at
+
+
+def items(documents: Iterable[Document | Rejected], cut: Callable[[str], Iterable[str]]) -> Iterator[Item | Rejected]:
+    """Yield the windows of documents, and what was rejected.
+
+    A document is left out if less than 30 % of its runs of five words are new, the others having stood in earlier
+    documents, as one of two versions of a document is; and a window, if less than half of its runs are. Windows alike
+    but for case, white space and digits are `like` each other.
+    """
+    seen = np.zeros(TABLE, bool)
+    for document in documents:
+        if isinstance(document, Rejected):
+            yield document
+            continue
+        try:
+            windows = list(cut(document.text))
+        except ValueError as error:
+            yield Rejected(document.origin, str(error))
+            continue
+        whole = _runs(document.text)
+        if _share(seen[whole]) > 1 - NEW_LEAST:
+            continue
+        for place, window in enumerate(windows):
+            if _share(seen[_runs(window)]) <= SEEN_MOST:
+                origin = f"{document.origin}[{place}]"
+                yield Item(window, origin, document.label, group=document.origin, like=likeness(window))
+        seen[whole] = True
+
+
+def thinned(found: Callable[[], Iterator[Item | Rejected]], most: int) -> Iterator[Item | Rejected]:
+    """Yield `most` of the items that a source gives, evenly spread over it, and all that it rejects; 0: all items.
+
+    The source is read twice, rather than held.
+    """
+    total = sum(isinstance(each, Item) for each in found()) if most else 0
+    place = 0
+    for each in found():
+        if isinstance(each, Rejected):
+            yield each
+            continue
+        if total <= most or (place + 1) * most // total > place * most // total:
+            yield each
+        place += 1
+
+
+def likeness(text: str) -> bytes:
+    """Return the digest of a text without case, white space but for single blanks, and what its digits are."""
+    plain = " ".join(re.sub(r"\d+", "0", text.lower()).split())
+    return hashlib.blake2b(plain.encode(), digest_size=16).digest()
+
+
+def _share(seen: NDArray[np.bool_]) -> float:
+    return float(seen.mean()) if len(seen) else 0.0
+
+
+def _runs(text: str) -> NDArray[np.int64]:
+    words = re.findall(r"\w+", re.sub(r"\d+", "0", text.lower()))
+    runs = (" ".join(words[i : i + RUN]).encode() for i in range(len(words) - RUN + 1))
+    return np.fromiter((zlib.crc32(run) % TABLE for run in runs), np.int64)

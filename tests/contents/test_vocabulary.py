@@ -1,0 +1,69 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.contents import vocabulary
+
+TEXTS = ["the cat sat on the mat. " * 9, "größer, 😀 <pad> 2024\n\n    indented\ttab", "the bat's hat " * 5]
+TOKENIZER = vocabulary.learn_bpe(TEXTS, 300)
+BOTH = [vocabulary.Bytes(), vocabulary.Bpe(TOKENIZER)]
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80)
+
+
+@pytest.mark.parametrize("words", BOTH)
+@settings(max_examples=200, deadline=None)
+@given(raw=text)
+def test_any_text_is_its_tokens_again(words, raw):
+    tokens = words.tokens(raw)
+    assert words.data(tokens).decode() == raw
+    assert words.lengths()[tokens].sum() == len(raw.encode())
+    assert not (tokens == 0).any()
+    assert (tokens < words.size).all()
+
+
+@pytest.mark.parametrize("words", BOTH)
+def test_text_that_looks_like_padding_or_is_no_unicode_is_text(words):
+    assert words.data(words.tokens("<pad><unk></s>")) == b"<pad><unk></s>"
+    assert words.data(words.tokens("a\ud800b")) == b"a?b"
+
+
+@pytest.mark.parametrize("words", BOTH)
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_any_tokens_stand_for_bytes_and_padding_for_none(words, seed):
+    tokens = np.random.default_rng(seed).integers(0, words.size, 50)
+    tokens[::7] = 0
+    assert len(words.data(tokens)) == words.lengths()[tokens].sum()
+    assert words.data(tokens) == words.data(tokens[tokens != 0])
+
+
+def test_every_single_byte_has_a_token_when_it_is_learnt():
+    words = vocabulary.Bpe(vocabulary.learn_bpe(["a"], 258))
+    found = {words.data(np.array([token])) for token in range(1, words.size)}
+    assert {bytes([byte]) for byte in range(256)} <= found
+
+
+def test_a_learnt_vocabulary_has_the_size_asked_for_or_what_the_texts_give():
+    assert vocabulary.Bpe(TOKENIZER).size == 300
+    assert vocabulary.Bpe(vocabulary.learn_bpe(["ab ab"], 300)).size < 300
+    assert len(vocabulary.Bpe(TOKENIZER).lengths()) == 300
+
+
+def test_a_learnt_vocabulary_writes_its_texts_in_fewer_tokens():
+    assert len(vocabulary.Bpe(TOKENIZER).tokens(TEXTS[0])) < len(TEXTS[0]) / 2
+
+
+def test_the_same_texts_give_the_same_tokenizer_in_every_process():
+    # ties between pairs are many here: all words are as frequent as each other
+    program = (
+        "from pipeline.contents import vocabulary\n"
+        "texts = [f'{a}{b}{c} ' for a in 'abcdefgh' for b in 'ijklmnop' for c in 'qrstuvwx']\n"
+        "print(vocabulary.learn_bpe(texts, 400))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(3)]
+    assert runs[0] == runs[1] == runs[2]
+    assert len(runs[0]) > 1000
