@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
-from pipeline.sections import GanParams, ImageParams, Section, VaeParams
+from pipeline.sections import AudioParams, CodeParams, GanParams, ImageParams, Section, TextParams, VaeParams
 
 FILE = "params.yaml"
 
@@ -129,12 +129,15 @@ class Params(Section):
 
     seed: int = Field(ge=0, lt=2**32)
     """Where all randomness comes from."""
-    content: Literal["image"]
+    content: Literal["image", "audio", "text", "code"]
     """Kind of data; its section holds its parameters."""
     family: Literal["vae", "gan"]
     """Kind of model; its section holds its parameters."""
     prepare: PrepareParams
     image: ImageParams
+    audio: AudioParams
+    text: TextParams
+    code: CodeParams
     features: FeaturesParams
     vae: VaeParams
     gan: GanParams

@@ -22,7 +22,6 @@ class ImageParams(Section):
     """1 for grey, 3 for RGB."""
 
 
-<<<<<<< ours
 class AudioParams(Section):
     """Content `audio`."""
 
@@ -34,7 +33,8 @@ class AudioParams(Section):
     """Bands from 0 Hz to half the rate, even on the mel scale: the height of spectrograms, of 16 ms a column or so."""
     loudness: Literal["none", "peak", "rms"]
     """What is made equal between sounds: nothing, their largest sample, or their root mean square."""
-=======
+
+
 class TextParams(Section):
     """Content `text`."""
 
@@ -46,7 +46,7 @@ class TextParams(Section):
     """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
     field: str = Field(min_length=1)
     """Name under which the objects of .jsonl files have their text."""
-    most: int = Field(ge=0)
+    most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the documents; 0 keeps all."""
 
 
@@ -61,9 +61,8 @@ class CodeParams(Section):
     """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
     suffix: str = Field(pattern=r"^\.\w+$")
     """Ending of the files that are read as Python."""
-    most: int = Field(ge=0)
+    most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the files; 0 keeps all."""
->>>>>>> theirs
 
 
 class VaeParams(Section):

@@ -82,7 +82,7 @@ def limits(bounds):
 def test_a_number_out_of_its_bounds_is_refused_with_its_path_and_value(folder, path, above, data):
     kind, bounds = NUMBERS[path]
     edge = limits(bounds)[above][1]
-    step = data.draw(st.integers(1, 10**5).map(lambda n: 8 * n) if kind is int else st.floats(0.5, 1e6))
+    step = data.draw(st.integers(1, 10**5).map(lambda n: 16 * n) if kind is int else st.floats(0.5, 1e6))
     value = kind(edge + step if above else edge - step)
     said = refused(folder, changed(path, value))
     assert f"{path} is {value!r}" in said
@@ -113,11 +113,11 @@ def test_a_width_that_groups_do_not_divide_is_refused(folder, section):
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("vae.latent", "beta, blocks, components, latent_dim"),
+        ("vae.latent", "beta, blocks, components, context, free_bits, latent_dim"),
         ("prepare.split.tset", "test, train, val"),
         (
             "registr",
-            "family, features, gan, gate, image, prepare, register, runtime, seed, train, vae",
+            "family, features, gan, gate, image, prepare, register, runtime, seed, text, train, vae",
         ),
         ("register_", "register"),
         ("register.nam", "name"),
@@ -197,7 +197,8 @@ def test_families_and_contents_are_the_ones_that_parameters_allow():
 @pytest.mark.parametrize("name", [*FAMILIES, *CONTENTS])
 def test_every_family_and_content_has_its_section_with_the_arguments_that_it_takes(name):
     made = {**FAMILIES, **CONTENTS}[name]
-    taken = set(typing.get_type_hints(made.__init__)) - {"spec", "return"}
+    # what a content learns of its source comes from there
+    taken = set(typing.get_type_hints(made.__init__)) - {"spec", "tokenizer", "return"}
     assert set(Params.model_fields[name].annotation.model_fields) == taken
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.contents.audio import AudioContent
 from pipeline.contents.base import Content
+from pipeline.contents.code import CodeContent
 from pipeline.contents.image import ImageContent
+from pipeline.contents.text import TextContent
 
-CONTENTS: dict[str, Callable[..., Content]] = {"image": ImageContent}
+CONTENTS: dict[str, Callable[..., Content]] = {
+    "image": ImageContent,
+    "audio": AudioContent,
+    "text": TextContent,
+    "code": CodeContent,
+}
 
 
 def build(name: str, settings: Mapping[str, Any], learnt: Mapping[str, Any]) -> Content:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.contents import folders
 from pipeline.contents.base import Rejected
-from pipeline.contents.image_files import ABOUT
 
 TOPICS = "python-topics"
 LIBRARY = "python-library"
@@ -100,11 +100,5 @@ def _lines(file: Document, field: str) -> Iterator[Document | Rejected]:
 
 
 def _files(folder: Path, suffix: str = "") -> list[Path]:
-    """Return the files below a folder in order; hidden ones, and those that speak about the data, are no documents."""
-    return sorted(
-        path
-        for path in folder.rglob(f"*{suffix}")
-        if not path.is_dir()
-        and not ABOUT.fullmatch(path.name)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Return the files below a folder that are documents, in order."""
+    return sorted(path for path in folders.files(folder) if path.name.endswith(suffix))

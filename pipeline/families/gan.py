@@ -92,7 +92,7 @@ class Gan(Family):
         """Return E[softplus(D(G(z)) - D(x))] for the critic, with the difference reversed for the generator.
 
         The loss is that of pairs (Jolicoeur-Martineau 2019, eq. 8). The critic's slopes are penalised at data and at
-        samples (Mescheder et al. 2018, eq. 9), which Huang et al. 2024 show to suffice; those between them, as Gulrajani
+        samples (Mescheder et al. 2018, eq. 9), which Huang et al. 2024 show to suffice; those between, as Gulrajani
         et al. 2017 have it, left a generator of tokens with one item.
         """
         if player == "generator":

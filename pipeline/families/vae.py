@@ -84,7 +84,7 @@ class Vae(Family):
         """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10).
 
         Of tokens, the KL of a dimension counts free_bits at least (Kingma et al. 2016, eq. 15, here item by item, so
-        that a batch can be shared out): what z tells up to there costs nothing, and a strong decoder does not ignore it.
+        that a batch can be shared out): what z tells up to there costs nothing, so a strong decoder does not ignore it.
         """
         mu, logvar = self.autoencoder.posterior(x)
         log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x).mean()

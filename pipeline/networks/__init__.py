@@ -18,7 +18,7 @@ def encoder(spec: DataSpec, size: int, width: int, blocks: int) -> nn.Module:
 
 
 def decoder(spec: DataSpec, size: int, width: int, blocks: int, channels: int | None = None) -> nn.Module:
-    """Return a network from vectors (n, size) to maps with the sides of items; without `channels`, with those of items."""
+    """Return a network from vectors (n, size) to maps with the sides of items, and their channels by default."""
     return LAYOUTS[spec.layout].Decoder(spec, size, width, blocks, channels)  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,103 @@
+"""The whole pipeline over each kind of data, from its own sources, with tiny params."""
+
+import base64
+import json
+
+import pytest
+from workspace import attempt, client, digests, do, edit, own_copy, ran, read
+
+TINY = {
+    "evaluate.samples": 100,
+    "evaluate.reconstructions": 16,
+    "train.batch_size": 50,
+    "vae.width": 8,
+    "gan.width": 16,
+}
+CONTENTS = {
+    "audio": {"prepare.source": "instruments", "audio.mels": 16, "audio.seconds": 0.25},
+    "text": {"prepare.source": "python-topics", "text.length": 32, "text.most": 800},
+    "code": {"prepare.source": "python-library", "code.length": 32, "code.most": 800},
+}
+OWN = {"audio": "centroid_distance", "text": "gram_distance", "code": "parses"}
+BASELINE = {"audio": "class_mean", "text": "unigram", "code": "5-gram"}
+SUFFIX = {"audio": ".wav", "text": ".txt", "code": ".py"}
+
+
+@pytest.fixture(scope="module", params=CONTENTS)
+def content(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def place(fresh, store, content, tmp_path_factory):
+    """A workspace in which a VAE of a content was trained, and then a GAN."""
+    copy = own_copy(fresh, store, tmp_path_factory.mktemp(content))
+    edit(copy, {"content": content, **CONTENTS[content], **TINY})
+    do(copy, "git", "add", ".")
+    do(copy, "git", "commit", "--quiet", "--message", content)
+    assert ran(do(copy, "dvc", "repro")) == ["validate", "prepare", "features", "train", "evaluate", "register"]
+    return copy
+
+
+@pytest.mark.slow
+def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(place, content):
+    scores = read(place, "reports/evaluate/metrics.json")
+    assert {"frechet_in_domain", "frechet_in_domain_floor", "memorisation", "reconstruction_loss"} <= scores.keys()
+    assert {OWN[content], f"{OWN[content]}_floor"} <= scores.keys()
+    assert ("bits_per_byte" if content != "audio" else "bits_per_dim") in scores
+    assert not any(name.startswith("fid") for name in scores)
+    baselines = read(place, "features/baselines.json")
+    assert scores.keys() >= baselines[BASELINE[content]].keys()
+    assert f'<td data-head="{BASELINE[content]}">' in (place / "reports/evaluate/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_samples_lie_in_files_of_the_kind_that_the_content_is(place, content):
+    shown = list((place / "reports/evaluate/gallery").iterdir())
+    assert len(shown) == 16
+    assert {path.suffix for path in shown} == {SUFFIX[content]}
+    do(place, "pipeline", "sample", "model", "-n", "3", "--out", "drawn")
+    assert sorted(path.name for path in (place / "drawn").iterdir()) == [
+        f"sample-{i}{SUFFIX[content]}" for i in range(3)
+    ]
+    do(place, "pipeline", "sample", "model", "-n", "3", "--out", "drawn.png")
+    assert (place / "drawn.png").stat().st_size > 500
+
+
+@pytest.mark.slow
+def test_the_version_of_each_content_answers_in_its_own_form(place, content):
+    version = read(place, "reports/register/version.json")
+    asked = (
+        "import json, mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db'); "
+        f"model = mlflow.pyfunc.load_model('models:/{version['name']}/{version['version']}'); "
+        "print(json.dumps(list(model.predict([], params={'n': 2, 'seed': 1}))))"
+    )
+    answer = json.loads(do(place, "python", "-c", asked).splitlines()[-1])
+    assert len(answer) == 2
+    if content == "audio":
+        assert all(base64.b64decode(each).startswith(b"RIFF") for each in answer)
+    else:
+        assert all(isinstance(each, str) and each for each in answer)
+
+
+@pytest.mark.slow
+def test_the_other_family_learns_the_same_content_without_preparing_it_again(place):
+    stages = ran(do(place, "dvc", "exp", "run", "-S", "family=gan"))
+    assert stages == ["validate", "train", "evaluate", "register"]
+    assert read(place, "model/model.json")["family"] == "gan"
+    name = read(place, "reports/register/version.json")["name"]
+    assert len(client(place).search_model_versions(f"name='{name}'")) == 2
+
+
+@pytest.mark.slow
+def test_a_promotion_is_decided_by_the_scores_that_the_content_has(place):
+    done = attempt(place, "pipeline", "promote")
+    assert done.returncode in (0, 4), done.stderr
+    assert "was not evaluated" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_same_params_prepare_the_same_bytes(place, content):
+    before = digests(place, "data/prepared")
+    assert ran(do(place, "dvc", "repro", "-s", "-f", "prepare")) == ["prepare"]
+    assert digests(place, "data/prepared") == before
