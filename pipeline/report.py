@@ -51,7 +51,8 @@ def write(
         pages.paragraph(said),
         pages.key(kinds),
         pages.table(
-            ("score", "value", "95 %", "champion" if rival else "", "", *baselines), _scores(scores, rival, baselines)
+            ("score", "value", "95 %", "real items", "champion" if rival else "", "", *baselines),
+            _scores(scores, rival, baselines),
         ),
     ]
     for name, (title, caption) in PICTURES.items():
@@ -104,7 +105,8 @@ def _scores(
         better = " ↓" if name in LESS else " ↑" if name in MORE else ""
         theirs = f"{rival[name]:.4g}" if name in rival else ""
         others = [f"{known[name]:.4g}" if name in known else "" for known in baselines.values()]
-        rows.append((name + better, f"{value:.4g}", width, theirs, drawn, *others))
+        real = f"{scores[name + FLOOR]:.4g}" if name + FLOOR in scores else ""
+        rows.append((name + better, f"{value:.4g}", width, real, theirs, drawn, *others))
     return rows
 
 

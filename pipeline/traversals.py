@@ -21,7 +21,7 @@ class Traversals:
     """Samples walked along single dimensions of the latent.
 
     Attributes:
-        x: sample by sample, dimension by dimension, step by step, (n, *spec.shape) in [-1, 1].
+        x: sample by sample, dimension by dimension, step by step, (n, *spec.x_shape).
         captions: the dimension, at the first step of each walk, (n,).
     """
 
@@ -44,7 +44,7 @@ def traverse(family: Family, rng: torch.Generator) -> Traversals:
         at = torch.linspace(-FURTHEST, FURTHEST, steps)
         moved = z[:, None].repeat(1, steps, 1)
         moved[..., dimension] = mean[dimension] + at * deviation[dimension]
-        return family.decode(moved.flatten(0, 1)).view(*moved.shape[:2], *family.spec.shape)
+        return family.decode(moved.flatten(0, 1)).view(*moved.shape[:2], *family.spec.x_shape)
 
     x, dimensions = family.decode(z)[:, None], tqdm(range(z.shape[1]), desc="traverse", leave=False, delay=1.0)
     effects = torch.stack([(walk(each, 2) - x).abs().mean() for each in dimensions])

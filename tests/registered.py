@@ -75,6 +75,7 @@ def register_twice(folder):
         "digest": "d" * 64,
         "content": "image",
         "settings": {"size": 28, "channels": 1},
+        "learnt": {},
         "prepare": params["prepare"],
         "title": None,
         "licence": None,

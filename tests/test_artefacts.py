@@ -100,6 +100,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     about = {
         "content": "image",
         "settings": {"size": 16, "channels": 3},
+        "learnt": {},
         "prepare": {"source": "here"},
         "classes": ["a", "b"],
         "digest": "abc",

@@ -62,7 +62,7 @@ def test_memory_does_not_grow_with_the_features_of_the_samples(monkeypatch, tmp_
     on_disk[:] = rng.normal(size=(n, d))
     tracemalloc.start()
     try:
-        evaluation._distances("in_domain", Reference(few, few, np.arange(200)), on_disk, 0)
+        evaluation._distances("fid", "in_domain", Reference(few, few, np.arange(200)), on_disk, 0)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

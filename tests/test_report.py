@@ -34,8 +34,8 @@ def table(path, *rows):
         csv.writer(file).writerows(rows)
 
 
-def written(folder, scores=SCORES, champion=None):
-    report.write(folder, scores, LINEAGE, folder / "curves", champion)
+def written(folder, scores=SCORES, champion=None, read=None, baselines=None):
+    report.write(folder, scores, read or {}, baselines or {}, LINEAGE, folder / "curves", champion)
     return (folder / "report.html").read_text()
 
 
@@ -95,3 +95,17 @@ def test_data_without_classes_have_no_table_of_them(folder):
 def test_a_curve_of_one_epoch_and_a_score_that_never_varies_are_drawn(folder):
     table(folder / "curves/val/elbo.csv", ["epoch", "value"], ["1", "-90"])
     assert "val/elbo: -90 to -90" in written(folder, {"a": 0.0, "a_low": 0.0, "a_high": 0.0})
+
+
+def test_scores_of_real_items_and_of_baselines_stand_beside_those_of_the_model(folder):
+    text = written(folder, baselines={"unigram": {"fid_in_domain": 55.25}, "bigram": {}})
+    assert '<td data-head="real items">0.9</td>' in text
+    assert '<td data-head="unigram">55.25</td>' in text
+    assert "<th>bigram</th>" in text
+
+
+def test_what_is_read_or_heard_stands_in_the_place_of_its_picture(folder):
+    text = written(folder, read={"samples": "<audio></audio>"})
+    assert "<audio></audio>" in text
+    assert report.PICTURES["samples"][1] in text
+    assert text.count("data:image/png;base64,") == len(report.PICTURES) - 1

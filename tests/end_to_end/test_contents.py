@@ -41,12 +41,12 @@ def place(fresh, store, content, tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(place, content):
-    scores = read(place, "reports/evaluate/metrics.json")
+    scores = read(place / "reports/evaluate/metrics.json")
     assert {"frechet_in_domain", "frechet_in_domain_floor", "memorisation", "reconstruction_loss"} <= scores.keys()
     assert {OWN[content], f"{OWN[content]}_floor"} <= scores.keys()
     assert ("bits_per_byte" if content != "audio" else "bits_per_dim") in scores
     assert not any(name.startswith("fid") for name in scores)
-    baselines = read(place, "features/baselines.json")
+    baselines = read(place / "features/baselines.json")
     assert scores.keys() >= baselines[BASELINE[content]].keys()
     assert f'<td data-head="{BASELINE[content]}">' in (place / "reports/evaluate/report.html").read_text()
 
@@ -66,7 +66,7 @@ def test_samples_lie_in_files_of_the_kind_that_the_content_is(place, content):
 
 @pytest.mark.slow
 def test_the_version_of_each_content_answers_in_its_own_form(place, content):
-    version = read(place, "reports/register/version.json")
+    version = read(place / "reports/register/version.json")
     asked = (
         "import json, mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db'); "
         f"model = mlflow.pyfunc.load_model('models:/{version['name']}/{version['version']}'); "
@@ -84,8 +84,8 @@ def test_the_version_of_each_content_answers_in_its_own_form(place, content):
 def test_the_other_family_learns_the_same_content_without_preparing_it_again(place):
     stages = ran(do(place, "dvc", "exp", "run", "-S", "family=gan"))
     assert stages == ["validate", "train", "evaluate", "register"]
-    assert read(place, "model/model.json")["family"] == "gan"
-    name = read(place, "reports/register/version.json")["name"]
+    assert read(place / "model/model.json")["family"] == "gan"
+    name = read(place / "reports/register/version.json")["name"]
     assert len(client(place).search_model_versions(f"name='{name}'")) == 2
 
 

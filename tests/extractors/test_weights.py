@@ -108,7 +108,7 @@ def test_weights_of_another_network_are_one_line_that_names_them(toy, tmp_path, 
     settings = FeaturesParams(
         extractor="inception", epochs=1, width=8, size=8, weights=str(tmp_path / "own.pth"), precision="float32"
     )
-    data = PreparedData(tmp_path, {"content": "image", "settings": {"size": 16, "channels": 1}})
+    data = PreparedData(tmp_path, {"content": "image", "settings": {"size": 16, "channels": 1}, "learnt": {}})
     with pytest.raises(SourceError, match=r"features\.weights is .*own\.pth, not the weights") as caught:
         Inception.make(data, settings, 0)
     assert "\n" not in str(caught.value)
