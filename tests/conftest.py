@@ -9,6 +9,7 @@ from registered import register_twice
 from pipeline import families
 from pipeline.artefacts import SavedModel
 from pipeline.contents.image import ImageContent
+from pipeline.contents.text import TextContent
 
 # tensors are so small here that a second thread only waits
 torch.set_num_threads(1)
@@ -89,6 +90,25 @@ class Toy:
         return SavedModel(name, "image", params, "digest of data")
 
 
+class Words(Toy):
+    """Short texts of a word that is said again and again, and families for them that are the same each time."""
+
+    def __post_init__(self):
+        self.content = TextContent(16, "bytes", 1024, "text", 0)
+        self.spec = self.content.spec
+
+    def items(self, n, seed=0):
+        """Return stored texts, (n, 16) uint8."""
+        words = np.random.default_rng(seed).integers(ord("a"), ord("g"), (n, 3), np.uint8)
+        return np.tile(np.pad(words, ((0, 0), (0, 1)), constant_values=ord(" ")), (1, 4))
+
+    def about(self, name, **changes):
+        """Return what model.json says of it."""
+        section = {"length": 16, "vocabulary": "bytes", "size": 1024, "field": "text", "most": 0}
+        params = {"content": "text", "text": section, name: SETTINGS[name] | changes}
+        return SavedModel(name, "text", params, "digest of data")
+
+
 @pytest.fixture(autouse=True)
 def handlers():
     """Let no command that is tried here change how the tests themselves answer signals."""
@@ -108,6 +128,11 @@ def toy():
 @pytest.fixture(scope="session")
 def colour():
     return Toy(channels=3)
+
+
+@pytest.fixture(scope="session")
+def words():
+    return Words()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=["toy", "colour"])
+@pytest.fixture(params=["toy", "colour", "words"])
 def data(request):
     return request.getfixturevalue(request.param)
 
@@ -66,7 +66,7 @@ def test_a_loss_draws_nothing_from_the_global_generator(name, toy):
 def test_samples_of_a_seed_repeat_and_those_of_another_differ(name, data):
     family = data.family(name)
     first, again, other = (family.sample(5, seed) for seed in (0, 0, 1))
-    assert first.shape == (5, *data.spec.shape)
+    assert first.shape == (5, *data.spec.x_shape)
     assert first.abs().max() <= 1
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
@@ -94,12 +94,12 @@ def test_losses_and_gradients_of_shares_of_a_batch_make_up_those_of_the_whole(na
             torch.testing.assert_close(mean, value, rtol=1e-3, atol=1e-4 * float(value.abs().max()) + 1e-6)
 
 
-@pytest.fixture(scope="module")
-def sampled(toy):
+@pytest.fixture(scope="module", params=["toy", "words"])
+def sampled(request):
     """A longer run of samples of every family, over two borders of chunks."""
     found = {}
     for name in FAMILIES:
-        family = toy.family(name)
+        family = request.getfixturevalue(request.param).family(name)
         found[name] = family, family.sample(2 * CHUNK + 40, seed=0)
     return found
 
@@ -179,3 +179,25 @@ def test_scores_are_finite_and_repeat(name, toy):
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert all(values.isfinite().all() for values in first.values())
     assert {values.shape for values in first.values()} <= {(12,), ()}
+
+
+def test_tokens_are_left_to_chance_and_are_the_likeliest_without_it(name, words):
+    family = words.family(name)
+    z = family.latents(1, torch_rng(0, "latents")).expand(40, -1)
+    drawn = family.decode(z, torch.rand(40, 16, generator=torch_rng(0, "u")))
+    assert len(torch.unique(drawn.argmax(1), dim=0)) == 40
+    assert len(torch.unique(family.decode(z).argmax(1), dim=0)) == 1
+    assert torch.equal(drawn.sum(1), torch.ones(40, 16))
+    assert torch.equal(drawn.amax(1), torch.ones(40, 16))
+
+
+def test_training_makes_texts_that_use_the_letters_of_the_data(name, words):
+    family, x = words.family(name, learning_rate=3e-3), words.x(64)
+    letters = x.sum((0, 2)) > 0
+    for player in family.players:
+        assert family.optimiser(player).learning_rate > 0
+    for number in range(60 if name == "vae" else 150):
+        step(family, x, number)
+    drawn = family.sample(100, 0).sum((0, 2))
+    share = (drawn[letters].sum() / drawn.sum()).item()
+    assert share > 10 * letters.float().mean()
