@@ -20,7 +20,7 @@ class Share(NamedTuple):
     """A process's part of a batch.
 
     Attributes:
-        items: (n, *shape) uint8.
+        items: (n, *shape), as stored.
         first: place of the first of them in the batch.
         own: how many of them count: all, but where the batch has none for this process, which then still takes part
             in the step, with an item that does not.
@@ -61,6 +61,6 @@ class Batches:
 
 
 def scaled(array: Stored, spec: DataSpec, device: torch.device | str = "cpu") -> Iterator[Tensor]:
-    """Yield an array in order, in chunks (n, *shape) scaled to [-1, 1]; one chunk of none if it has none."""
+    """Yield an array in order, in chunks as families see them, (n, *x_shape); one chunk of none if it has none."""
     for start in range(0, max(1, len(array)), CHUNK):
         yield spec.scale(torch.from_numpy(np.array(array[start : start + CHUNK])).to(device))

@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=64, help="how many (default: %(default)s)")
     sample.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: %(default)s)")
     sample.add_argument(
-        "--out", type=Path, help="a picture, such as samples.png, or a folder for a file each (default: samples)"
+        "--out",
+        type=Path,
+        help="a picture, such as samples.png, or a folder for a file each (default: what suits the content)",
     )
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")

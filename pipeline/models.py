@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
@@ -35,12 +36,14 @@ class Model:
 def bits(family: Family, figures: Mapping[str, Tensor], content: Content, items: Stored) -> dict[str, Tensor]:
     """Return the bits a unit of data that a family needs for stored items at most, (n,), given what it said of them.
 
-    Their mean is the sum of all bits over that of all units.
+    Their mean is the sum of all bits over that of all units, and each is what its item adds to that ratio.
     """
     if not family.exact:
         return {}
-    units = float(content.units(items).mean())
-    return {f"bits_per_{content.unit}": figures["elbo"] / (-units * math.log(2))}
+    bits = figures["elbo"].cpu() / -math.log(2)
+    units = torch.from_numpy(content.units(items))
+    ratio = bits.mean() / units.mean()
+    return {f"bits_per_{content.unit}": ratio + (bits - ratio * units) / units.mean()}
 
 
 def save(folder: Path, family: Family, about: SavedModel) -> None:

@@ -22,10 +22,18 @@ FEWEST = 100
 DIGEST = 16
 NAMED = 3
 ROW = np.dtype(
-    [("like", f"S{DIGEST}"), ("bytes", "u8"), ("order", "u8"), ("label", "i4"), ("fixed", "i1"), ("at", "i8")]
+    [
+        ("like", f"S{DIGEST}"),
+        ("bytes", "u8"),
+        ("order", "u8"),
+        ("group", "u8"),
+        ("label", "i4"),
+        ("fixed", "i1"),
+        ("at", "i8"),
+    ]
 )
-"""What is kept of an item: digests of what it is like and of its bytes, place in the seeded order of items or groups,
-class, fixed split, place in the file."""
+"""What is kept of an item: digests of what it is like and of its bytes, places in the seeded orders of items and of
+groups, class, fixed split, place in the file."""
 FIXED = {"test": 0, "train": 1, None: 2}
 
 
@@ -42,7 +50,7 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
     """Encode every item of a source into one file, one after the other."""
     order_key = key(seed, "split").to_bytes(8, "big")
     blocks: list[NDArray[np.void]] = []
-    pending: list[tuple[bytes, int, int, int, int, int]] = []
+    pending: list[tuple[bytes, int, int, int, int, int, int]] = []
     rejected: list[Rejected] = []
     names: dict[str, int] = {}
     count = 0
@@ -53,9 +61,10 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
         data = content.encode(found.raw).tobytes()
         to.write(data)
         like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
-        order = _number(like if found.group is None else found.group.encode(), order_key)
+        order = _number(like, order_key)
+        group = order if found.group is None else _number(found.group.encode(errors="surrogateescape"), order_key)
         label = names.setdefault(found.label or ".", len(names))
-        pending.append((like, _number(data), order, label, FIXED[found.split], count))
+        pending.append((like, _number(data), order, group, label, FIXED[found.split], count))
         count += 1
         if len(pending) == 1 << 16:
             blocks.append(np.array(pending, ROW))
@@ -85,27 +94,28 @@ def check(found: Harvest, most: float, source: Path) -> None:
 def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]], int]:
     """Return the rows of each split without duplicates, and how many of those there were.
 
-    A pure function of seed and content: within each class, items are put into an order keyed by the seed and by their
-    bytes, or by their group, and that order is cut between groups. Of items that are alike, one in a fixed test split
-    is kept before others.
+    A pure function of seed and content: within each class, groups of items are put into an order keyed by the seed, and
+    that order is cut between them; an item without a group is one. Within a split items are in a keyed order, whatever
+    their group. Of items that are alike, one in a fixed test split is kept before others.
 
     Raises:
         SourceError: a split would be empty.
     """
-    rows = found.rows[np.lexsort([found.rows[each] for each in ("bytes", "order", "label", "fixed", "like")])]
+    rows = found.rows[np.lexsort([found.rows[each] for each in ("bytes", "group", "label", "fixed", "like")])]
     first = np.ones(len(rows), bool)
     first[1:] = rows["like"][1:] != rows["like"][:-1]
     kept = rows[first]
-    kept = kept[np.argsort(kept["order"], kind="stable")]
+    kept = kept[np.lexsort((kept["order"], kept["group"]))]
     target = np.full(len(kept), -1)
     for label in range(len(found.classes)):
         of_class = kept["label"] == label
         free = np.flatnonzero(of_class & (kept["fixed"] == FIXED[None]))
-        target[free] = _cut(kept["order"][free], [shares.train, shares.val, shares.test])
+        target[free] = _cut(kept["group"][free], [shares.train, shares.val, shares.test])
         train = np.flatnonzero(of_class & (kept["fixed"] == FIXED["train"]))
-        target[train] = _cut(kept["order"][train], [shares.train, shares.val])
+        target[train] = _cut(kept["group"][train], [shares.train, shares.val])
         target[of_class & (kept["fixed"] == FIXED["test"])] = SPLITS.index("test")
-    splits = {name: kept[target == i] for i, name in enumerate(SPLITS)}
+    parts = (kept[target == i] for i in range(len(SPLITS)))
+    splits = {name: part[np.argsort(part["order"])] for name, part in zip(SPLITS, parts, strict=True)}
     for name, part in splits.items():
         if not len(part):
             raise SourceError(

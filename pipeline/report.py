@@ -15,7 +15,7 @@ from pipeline.tracking import Scored
 
 PICTURES = {
     "samples": ("Samples", "Drawn one after the other, none of them picked."),
-    "reconstructions": ("Reconstructions", "Items of test, and under each what the model makes of it."),
+    "reconstructions": ("Reconstructions", "Items of test, and under or beside each what the model makes of it."),
     "interpolation": ("Ways between samples", "Each row leads from one sample to another."),
     "traversals": (
         "Single dimensions of the latent",

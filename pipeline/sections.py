@@ -71,9 +71,9 @@ class VaeParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches; they double with each halving, up to four times."""
+    """Channels on the finest grid of patches, doubled with each halving up to four times; of sequences all channels."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid."""
+    """Residual blocks, on the coarsest grid; of sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak step size of Adam."""
     beta: float = Field(ge=0, le=1000)
@@ -100,9 +100,9 @@ class GanParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches; they double with each halving, up to four times."""
+    """Channels on the finest grid of patches, doubled with each halving up to four times; of sequences all channels."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid."""
+    """Residual blocks, on the coarsest grid; of sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak step size of Adam, for the generator."""
     critic_learning_rate: float = Field(gt=0, le=1)

@@ -84,6 +84,14 @@ def test_samples_of_a_folder_are_a_picture_and_repeat_with_the_seed(model, tmp_p
     assert (pictures[0] != pictures[2]).any()
 
 
+def test_samples_in_a_folder_are_a_file_each(model, tmp_path):
+    done = pipeline("sample", model, "-n", 11, "--out", "new/folder", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "new/folder").iterdir())
+    assert names == [f"sample-{i:02}.png" for i in range(11)]
+    assert np.asarray(Image.open(tmp_path / "new/folder/sample-00.png")).shape == (16, 16)
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

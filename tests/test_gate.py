@@ -38,6 +38,18 @@ def test_a_better_challenger_is_promoted_for_what_it_does_better():
     assert "ssim is better: 0.6" in found.reasons[0]
 
 
+def test_of_scores_that_decide_those_count_that_the_content_has():
+    rules = RULES.model_copy(update={"decides": ["fid_in_domain", "ssim"]})
+    assert judge(evidence(ssim=0.6), evidence(), rules).outcome == "promoted"
+
+
+@pytest.mark.parametrize("decides", [["ssim", "sism"], ["fid_in_domain"]])
+def test_a_score_that_nobody_knows_or_none_that_is_there_cannot_decide(decides):
+    found = judge(evidence(), None, RULES.model_copy(update={"decides": decides}))
+    assert found.outcome == "refused"
+    assert "was not evaluated" in found.reasons[0]
+
+
 def test_an_equal_challenger_is_undecided():
     found = judge(evidence(), evidence(), RULES)
     assert found.outcome == "undecided"

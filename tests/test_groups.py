@@ -1,4 +1,5 @@
 import io
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -73,3 +74,12 @@ def test_of_items_that_are_alike_one_is_kept():
     splits, left_out = divided(parts([6] * 20, like=3))
     assert sum(map(len, splits.values())) == 40
     assert left_out == 80
+
+
+def test_the_parts_of_a_document_do_not_stand_together_in_a_split():
+    items = parts([10] * 60)
+    rows = split(harvest(Listed(items), None, io.BytesIO(), 0), SHARES)[0]["train"]
+    groups = [items[at].group for at in rows["at"]]
+    together = sum(a == b for a, b in pairwise(groups))
+    assert together < 0.1 * len(groups)
+    assert len(set(groups[:100])) > 30

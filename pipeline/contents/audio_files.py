@@ -39,9 +39,7 @@ def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[
         try:
             wave = decode(path, rate)
         except Exception as error:  # noqa: BLE001 - decoders of foreign bytes raise anything; the reason is recorded
-            yield Rejected(
-                str(origin), str(error) if isinstance(error, UnusableErrorError) else folders.reason(path, error)
-            )
+            yield Rejected(str(origin), str(error) if isinstance(error, UnusableError) else folders.reason(path, error))
             continue
         parts = _parts(wave, samples)
         for i, part in enumerate(parts):
@@ -50,7 +48,7 @@ def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[
                 yield Item(to_int16(part, loudness), name, folders.label(origin), group=group)
 
 
-class UnusableErrorError(Exception):
+class UnusableError(Exception):
     """A file that can be decoded and is no good: its text says why."""
 
 
@@ -58,27 +56,27 @@ def decode(path: Path, rate: int) -> NDArray[np.float32]:
     """Return a file as a mono waveform (samples,) at a rate: channels are averaged, then resampled.
 
     Raises:
-        UnusableErrorError: it is empty, truncated, too long, clipped, silent, or has samples that are no numbers.
+        UnusableError: it is empty, truncated, too long, clipped, silent, or has samples that are no numbers.
         Exception: whatever libsndfile raises of a file that it cannot read.
     """
     import soundfile
 
     if path.stat().st_size == 0:
-        raise UnusableErrorError("the file is empty")
+        raise UnusableError("the file is empty")
     if truncated(path):
-        raise UnusableErrorError("truncated: it is shorter than it says")
+        raise UnusableError("truncated: it is shorter than it says")
     try:
         opened = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:  # its own words name other causes
-        raise UnusableErrorError("not a sound file that libsndfile knows") from error
+        raise UnusableError("not a sound file that libsndfile knows") from error
     with opened as file:
         if file.frames == 0:
-            raise UnusableErrorError("it has no samples")
+            raise UnusableError("it has no samples")
         if file.frames > LONGEST * file.samplerate:
-            raise UnusableErrorError(f"longer than {LONGEST:g} seconds; cut it into parts")
+            raise UnusableError(f"longer than {LONGEST:g} seconds; cut it into parts")
         wave = _mono(file, rate)
     if np.abs(wave).max(initial=0) < SILENT:
-        raise UnusableErrorError("silent: no sample is above -60 dB")
+        raise UnusableError("silent: no sample is above -60 dB")
     return wave
 
 
@@ -94,19 +92,17 @@ def _mono(file: SoundFile, rate: int) -> NDArray[np.float32]:
         try:
             block = file.read(BLOCK, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise UnusableErrorError(f"truncated or damaged after {found} of {file.frames} frames: {error}") from error
+            raise UnusableError(f"truncated or damaged after {found} of {file.frames} frames: {error}") from error
         if not len(block):
-            raise UnusableErrorError(f"truncated: it has {found} of {file.frames} frames")
+            raise UnusableError(f"truncated: it has {found} of {file.frames} frames")
         if not np.isfinite(block).all():
-            raise UnusableErrorError("it has samples that are NaN or infinite")
+            raise UnusableError("it has samples that are NaN or infinite")
         found += len(block)
         clipped += int((np.abs(block) >= FULL_SCALE).sum())
         parts.append(resampler.resample_chunk(block.mean(axis=1), last=found >= file.frames))
     share = clipped / (found * file.channels)
     if share > CLIPPED:
-        raise UnusableErrorError(
-            f"clipped: {share:.1%} of its samples are at full scale or beyond, more than {CLIPPED:.0%}"
-        )
+        raise UnusableError(f"clipped: {share:.1%} of its samples are at full scale or beyond, more than {CLIPPED:.0%}")
     return np.concatenate(parts)
 
 

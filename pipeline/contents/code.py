@@ -42,9 +42,9 @@ class CodeContent(TokenContent):
         return statements.of_statements(text, self.length, lambda part: len(self.vocabulary.tokens(part)))
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return what texts have, whether each item parses, and the share of its lines that parse from the first on."""
+        """Return what texts have, whether each item parses to a statement, and the share of its first lines that do."""
         prefixes = np.array([code_kinds.parsing_prefix(raw) for raw in raws])
-        parses = np.array([float(statements.parsed(raw) is not None) for raw in raws])
+        parses = np.array([float(code_kinds.parses(raw)) for raw in raws])
         return super().scores(raws, train) | {"parses": parses, "parsing_prefix": prefixes}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:

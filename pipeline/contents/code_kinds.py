@@ -19,11 +19,17 @@ KINDS = [ERROR, *sorted(token.EXACT_TOKEN_TYPES), *keyword.kwlist, *token.tok_na
 COLUMN = {kind: column for column, kind in enumerate(dict.fromkeys(KINDS))}
 
 
+def parses(source: str) -> bool:
+    """Return whether a source parses and has a statement, as an empty one has not."""
+    tree = parsed(source)
+    return tree is not None and bool(tree.body)
+
+
 def parsing_prefix(source: str) -> float:
     """Return the share of a source's lines that the longest run of them has that begins with the first and parses."""
     lines = source.removesuffix("\n").split("\n")
     sizes = range(len(lines), 0, -1)
-    return next((size / len(lines) for size in sizes if parsed("\n".join(lines[:size])) is not None), 0.0)
+    return next((size / len(lines) for size in sizes if parses("\n".join(lines[:size]))), 0.0)
 
 
 def kinds(sources: Sequence[str]) -> Any:

@@ -187,11 +187,13 @@ def _batches(
 def _reordered(items: Stored, spec: DataSpec) -> tuple[Stored, NDArray[np.int32]]:
     """Return items in all orders, and which one each is in.
 
-    On a grid these are the quarter turns; a sequence is as it is, backwards, with neighbouring places swapped, and with
-    neighbouring runs of eight swapped.
+    A square grid is in its quarter turns, another one as it is, mirrored either way, and both. A sequence is as it is,
+    backwards, with neighbouring places swapped, and with neighbouring runs of eight swapped.
     """
-    if spec.layout == "grid":
+    if spec.layout == "grid" and spec.shape[1] == spec.shape[2]:
         found = [np.rot90(items, turn, axes=(-2, -1)) for turn in range(ORDERS)]
+    elif spec.layout == "grid":
+        found = [items[..., ::up, ::along] for up in (1, -1) for along in (1, -1)]
     else:
         place = np.arange(items.shape[-1])
         swapped = [np.where(place ^ bit < len(place), place ^ bit, place) for bit in (1, RUN)]

@@ -18,8 +18,7 @@ def jensen_shannon(real: Any, generated: Any) -> Estimate:
     counts (n, bins), a `csr_array`; where both are samples of one distribution the distance is above 0, and the more so
     the fewer their items.
 
-    Raises:
-        ValueError: a set counts nothing.
+    Of two sets that count nothing it is 0, of one that does from one that does not 1.
     """
     bins, sets = np.unique(np.concatenate([real.indices, generated.indices]), return_inverse=True)
     counts = np.split(sets, [len(real.indices)])
@@ -28,16 +27,17 @@ def jensen_shannon(real: Any, generated: Any) -> Estimate:
         for at, each in zip(counts, (real, generated), strict=True)
     )
     if not (p.sum() and q.sum()):
-        raise ValueError("a histogram of nothing has no distance")
+        parts = {TEST: np.zeros(real.shape[0]), SAMPLES: np.zeros(generated.shape[0])}
+        return Estimate(float(bool(p.sum() or q.sum())), parts)
     p, q = p / p.sum(), q / q.sum()
     ratios = [np.log2(each, out=np.zeros(len(bins)), where=each > 0) - np.log2((p + q) / 2) for each in (p, q)]
     value = float(np.sqrt(max(0.0, (p @ ratios[0] + q @ ratios[1]) / 2)))
     # the divergence moves by half the ratio where counts move to, and its root by that over twice the root
-    parts = [
+    influences = [
         _influence(each, at, ratio, share) / (4 * value) if value else np.zeros(each.shape[0])
         for each, at, ratio, share in zip((real, generated), counts, ratios, (p, q), strict=True)
     ]
-    return Estimate(value, {TEST: parts[0], SAMPLES: parts[1]})
+    return Estimate(value, dict(zip((TEST, SAMPLES), influences, strict=True)))
 
 
 def _influence(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pipeline import artefacts, evaluation, gallery, models, pictures, project, report, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
@@ -38,7 +38,10 @@ def main() -> None:
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
         with artefacts.replacing(folder / "gallery") as shown:
             gallery.write(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
-        lineage = {**asdict(model.about), "model_digest": artefacts.model_digest(workspace / artefacts.MODEL)}
+        lineage = {
+            **asdict(replace(model.about, learnt={})),
+            "model_digest": artefacts.model_digest(workspace / artefacts.MODEL),
+        }
         name = data.registered_as(params.register_)
         champion = tracking.scored(tracked.client, f"models:/{name}@{CHAMPION}")
         curves, baselines = (

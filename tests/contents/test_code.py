@@ -62,8 +62,8 @@ def test_a_vocabulary_is_learnt_from_sources_and_its_windows_come_back(folder):
 def test_what_parses_and_how_far_is_told_of_each_item():
     raws = [SOUND, "a = 1\nb = = 2\n", "return x", "", "def f(:", "a\0", "(" * 5000, "é = 'ü'", "a = 1\nb = 2\n)\n)"]
     found = CODE.scores(raws, lambda: [SOUND])
-    assert found["parses"].tolist() == [1, 0, 1, 1, 0, 0, 0, 1, 0]
-    np.testing.assert_allclose(found["parsing_prefix"], [1, 0.5, 1, 1, 0, 0, 0, 1, 0.5])
+    assert found["parses"].tolist() == [1, 0, 1, 0, 0, 0, 0, 1, 0]
+    np.testing.assert_allclose(found["parsing_prefix"], [1, 0.5, 1, 0, 0, 0, 0, 1, 0.5])
 
 
 def test_the_longest_prefix_counts_though_a_shorter_one_does_not_parse():

@@ -43,6 +43,22 @@ def test_without_labels_it_learns_to_tell_quarter_turns(toy):
     assert in_domain.accuracy(found, items[:100], None) > 0.9
 
 
+def test_without_labels_a_grid_that_is_not_square_is_told_by_how_it_is_mirrored():
+    spec = DataSpec((1, 16, 24), "grid")
+    items = np.random.default_rng(0).integers(0, 40, (384, *spec.shape), np.uint8)
+    items[:, :, :6, :6] = 255
+    found = in_domain.fit(items, None, 0, spec, settings(10), seed=0)
+    assert in_domain.accuracy(found, items[:100], None) > 0.9
+
+
+def test_without_labels_a_text_is_told_by_the_order_of_its_parts():
+    spec = DataSpec((32,), "sequence", vocab_size=32)
+    start = np.random.default_rng(0).integers(0, 32, (384, 1))
+    items = ((start + np.arange(32)) % 32).astype(np.uint8)
+    found = in_domain.fit(items, None, 0, spec, settings(10), seed=0)
+    assert in_domain.accuracy(found, items[:100], None) > 0.6  # chance is a quarter
+
+
 def test_features_have_the_size_that_was_asked_for_and_do_not_depend_on_their_chunk(toy, fitted):
     items = toy.items(700, seed=2)
     found = fitted.features(items)

@@ -54,6 +54,8 @@ def test_an_item_moves_the_distance_as_its_part_says(moved):
         assert (after - estimate.value) * 1000 * n == pytest.approx(estimate.parts[moved][item], rel=1e-2, abs=1e-4)
 
 
-def test_a_set_that_counts_nothing_is_refused():
-    with pytest.raises(ValueError, match="nothing"):
-        jensen_shannon(counted([[0, 0]]), counted([[0, 3]]))
+@pytest.mark.parametrize(("real", "generated", "far"), [([1, 2], [0, 0], 1), ([0, 0], [1, 2], 1), ([0, 0], [0, 0], 0)])
+def test_a_model_of_empty_items_is_as_far_as_can_be_and_stops_nothing(real, generated, far):
+    found = jensen_shannon(counted([real, real]), counted([generated]))
+    assert found.value == far
+    assert {name: part.tolist() for name, part in found.parts.items()} == {"test": [0, 0], "samples": [0]}
