@@ -20,7 +20,7 @@ from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
 
 SAMPLES = 2000
-"""Of each baseline."""
+"""Of each baseline, at most; as many as there are items of test, since features may be dear."""
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _scored(
 ) -> dict[str, float]:
     """Return the scores of a baseline by the names of a model's."""
     content, test = data.content, data.array("test")
-    samples = model.sample(SAMPLES, numpy_rng(seed, "baseline"))
+    samples = model.sample(min(SAMPLES, len(test)), numpy_rng(seed, "baseline"))
     raws = content.decode(samples)
     drawn = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
     scores = {f"{content.distance}_{yardstick.name}": distance(*map(moments, compact(reference.test, drawn)))}
