@@ -1,10 +1,10 @@
-"""The whole pipeline over each kind of data, from its own sources, with tiny params."""
+"""The whole pipeline over each kind of data, with tiny params."""
 
 import base64
 import json
 
 import pytest
-from workspace import attempt, client, digests, do, edit, own_copy, ran, read
+from workspace import ROOT, attempt, client, digests, do, edit, own_copy, ran, read
 
 TINY = {
     "evaluate.samples": 100,
@@ -16,7 +16,7 @@ TINY = {
 CONTENTS = {
     "audio": {"prepare.source": "instruments", "audio.mels": 16, "audio.seconds": 0.25},
     "text": {"prepare.source": "python-topics", "text.length": 32, "text.most": 800},
-    "code": {"prepare.source": "python-library", "code.length": 32, "code.most": 800},
+    "code": {"prepare.source": str(ROOT / "pipeline"), "code.length": 32, "code.most": 800},
 }
 OWN = {"audio": "centroid_distance", "text": "gram_distance", "code": "parses"}
 BASELINE = {"audio": "class_mean", "text": "unigram", "code": "5-gram"}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from trainer import Trainer, edit, model, saved
@@ -12,7 +13,7 @@ ENV = {name: value for name, value in os.environ.items() if not name.startswith(
 SOURCES = {
     "audio": ("vae", "instruments", {"seconds": 0.25, "mels": 16}),
     "text": ("gan", "python-topics", {"length": 16, "most": 400}),
-    "code": ("vae", "python-library", {"length": 32, "most": 400}),
+    "code": ("vae", str(Path(__file__).parents[2] / "pipeline"), {"length": 32, "most": 400}),
 }
 KILLED_AT = (2, 9)
 
@@ -23,7 +24,7 @@ def prepared(request, template, tmp_path_factory):
     family, source, section = SOURCES[request.param]
     folder = tmp_path_factory.mktemp(request.param) / "prepared"
     shutil.copytree(template, folder)
-    (folder / "data/raw" / source).mkdir()
+    (folder / "data/raw" / source).mkdir(exist_ok=True)
     edit(
         folder,
         content=request.param,
