@@ -193,12 +193,12 @@ class SavedModel:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The section of the family."""
-        return self.params[self.family]  # type: ignore[no-any-return]
+        return dict(self.params[self.family])
 
     @property
     def content_settings(self) -> Mapping[str, Any]:
         """The section of the content."""
-        return self.params[self.content]  # type: ignore[no-any-return]
+        return dict(self.params[self.content])
 
     @classmethod
     def read(cls, folder: Path) -> Self:

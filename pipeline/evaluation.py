@@ -29,7 +29,7 @@ from pipeline.metrics.kernel import kid
 from pipeline.metrics.memorisation import copies
 from pipeline.metrics.prdc import prdc
 from pipeline.models import Model
-from pipeline.own import ITEMS, Real
+from pipeline.own import Real
 from pipeline.params import EvaluateParams
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng, torch_rng
@@ -100,8 +100,8 @@ def evaluate(
 
     The process that leads a team calls this, while the others call `draw`.
     """
-    content, test = data.content, data.array("test")
-    yardstick, reference = extractors.load(features, data.spec), Reference.read(features)
+    content, test, train = data.content, data.array("test"), data.array("train")
+    yardstick, reference, real = extractors.load(features, data.spec), Reference.read(features), Real.read(features)
     with tqdm(total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}") as bar:
 
         def begin(part: str) -> None:
@@ -119,9 +119,7 @@ def evaluate(
         estimates = {
             **_distances(content.distance, yardstick.name, reference, sampled, seed),
             "memorisation": copied.share,
-            **Real.read(features).score(
-                content, model.sample(min(ITEMS, settings.samples), seed), lambda: content.decode(data.array("train"))
-            ),
+            **real.score(content, model.sample(min(real.items, settings.samples), seed), train),
             **_reconstructions(content, originals, x_hat),
             **entropy,
             **_likelihoods(model, test, chosen, seed),
@@ -130,7 +128,7 @@ def evaluate(
         if of_test is not None and of_samples is not None:
             estimates["class_distance"] = class_distance(of_test, of_samples)
         begin("pictures")
-        drawn = pictures.draw(model, data, originals, x_hat, reference.rows, copied, seed)
+        drawn = pictures.draw(model, train, originals, x_hat, reference.rows, copied, seed)
         parts = pictures.read(model, originals, x_hat, seed)
         bar.n = len(PARTS)
     protocol: dict[str, Any] = {

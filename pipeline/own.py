@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import sealed
 from pipeline.contents.base import Content, Raws, Stored
 from pipeline.metrics.estimates import Estimate, mean
 from pipeline.metrics.features import SAMPLES
 from pipeline.metrics.histograms import jensen_shannon
+from pipeline.rng import numpy_rng
 
 ITEMS = 1000
-"""Of each set that is looked at."""
+"""Of test that is looked at, at most, and as many samples."""
+TRAIN = 50_000
+"""Items of train that copies are looked for in, at most."""
 FILE, BASELINES = "own.safetensors", "baselines.json"
 
 
@@ -27,23 +33,29 @@ class Real:
 
     histograms: Mapping[str, Any]
     floors: Mapping[str, float]
+    items: int
 
     @classmethod
-    def measure(cls, content: Content, test: Stored, floor: Stored, train: Callable[[], Raws]) -> Self:
+    def measure(cls, content: Content, test: Stored, train: Stored, seed: int) -> Self:
         """Look at stored items of test, and at as many of train."""
         raws = content.decode(test[:ITEMS])
-        histograms = content.histograms(raws)
-        others = content.histograms(content.decode(floor[: len(raws)])) if histograms else {}
+        histograms, others = content.histograms(raws), {}
+        if histograms:
+            rows = numpy_rng(seed, "own").permutation(len(train))[: len(raws)]
+            others = content.histograms(content.decode(train[np.sort(rows)]))
         floors = {f"{name}_distance": jensen_shannon(each, others[name]).value for name, each in histograms.items()}
-        scores = {name: float(values.mean()) for name, values in content.scores(raws, train).items()}
-        return cls(histograms, floors | scores)
+        scores = {name: float(values.mean()) for name, values in _scores(content, raws, train).items()}
+        return cls(histograms, floors | scores, len(raws))
 
-    def score(self, content: Content, samples: Stored, train: Callable[[], Raws]) -> dict[str, Estimate]:
-        """Return the scores of stored samples by name, each with its floor, `<name>_floor`."""
-        raws = content.decode(samples[:ITEMS])
+    def score(self, content: Content, samples: Stored, train: Stored) -> dict[str, Estimate]:
+        """Return the scores of stored samples by name, each with its floor, `<name>_floor`.
+
+        No more samples are looked at than there were real items, since some scores depend on how many they are.
+        """
+        raws = content.decode(samples[: self.items])
         found = {
             name: mean(values, SAMPLES) if values.ndim else Estimate(float(values))
-            for name, values in content.scores(raws, train).items()
+            for name, values in _scores(content, raws, train).items()
         }
         for name, counts in content.histograms(raws).items():
             found[f"{name}_distance"] = jensen_shannon(self.histograms[name], counts)
@@ -55,7 +67,7 @@ class Real:
         for name, counts in self.histograms.items():
             arrays |= {f"{name}/{part}": getattr(counts, part) for part in ("data", "indices", "indptr")}
         bins = {name: int(counts.shape[1]) for name, counts in self.histograms.items()}
-        sealed.write(folder / FILE, arrays, {"floors": dict(self.floors), "bins": bins})
+        sealed.write(folder / FILE, arrays, {"floors": dict(self.floors), "bins": bins, "items": self.items})
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -71,4 +83,8 @@ class Real:
         for name, bins in about["bins"].items():
             parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
             histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
-        return cls(histograms, about["floors"])
+        return cls(histograms, about["floors"], about["items"])
+
+
+def _scores(content: Content, raws: Raws, train: Stored) -> dict[str, NDArray[np.float64]]:
+    return content.scores(raws, lambda: content.decode(train[:TRAIN]))

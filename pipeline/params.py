@@ -162,12 +162,14 @@ class Params(Section):
     @property
     def content_section(self) -> Section:
         """The section that `content` names."""
-        return getattr(self, self.content)  # type: ignore[no-any-return]
+        section: Section = getattr(self, self.content)
+        return section
 
     @property
     def family_section(self) -> Section:
         """The section that `family` names."""
-        return getattr(self, self.family)  # type: ignore[no-any-return]
+        section: Section = getattr(self, self.family)
+        return section
 
     @classmethod
     def load(cls, folder: Path) -> Params:

@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from pipeline.artefacts import PreparedData
 from pipeline.contents.base import Raws, Stored
 from pipeline.metrics.memorisation import Copies
 from pipeline.models import Model
@@ -22,7 +21,7 @@ READ = 16
 
 
 def draw(
-    model: Model, data: PreparedData, originals: Raws, x_hat: Raws, rows: NDArray[np.int64], copied: Copies, seed: int
+    model: Model, train: Stored, originals: Raws, x_hat: Raws, rows: NDArray[np.int64], copied: Copies, seed: int
 ) -> dict[str, Image]:
     """Return pictures by name: samples, reconstructions, ways between samples, traversals, and nearest neighbours.
 
@@ -34,8 +33,8 @@ def draw(
         "samples": content.show(content.decode(model.sample(SHOWN, seed)), COLUMNS),
         "reconstructions": content.show([*originals[:PAIRS], *x_hat[:PAIRS]], PAIRS),
         "interpolation": content.show(content.decode(_between(model, seed)), STEPS),
-        "traversals": content.show(content.decode(data.spec.quantise(walks.x)), WALKED, walks.captions),
-        "nearest": _nearest(model, seed, data.array("train"), rows, copied),
+        "traversals": content.show(content.decode(content.spec.quantise(walks.x)), WALKED, walks.captions),
+        "nearest": _nearest(model, seed, train, rows, copied),
     }
 
 

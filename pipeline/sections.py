@@ -35,8 +35,8 @@ class AudioParams(Section):
     """What is made equal between sounds: nothing, their largest sample, or their root mean square."""
 
 
-class TextParams(Section):
-    """Content `text`."""
+class TokenParams(Section):
+    """What contents made of tokens share."""
 
     length: int = Field(ge=16, le=4096, multiple_of=16)
     """Tokens of a window."""
@@ -44,25 +44,22 @@ class TextParams(Section):
     """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
     size: int = Field(ge=258, le=65_536)
     """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
-    field: str = Field(min_length=1)
-    """Name under which the objects of .jsonl files have their text."""
     most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the documents; 0 keeps all."""
 
 
-class CodeParams(Section):
+class TextParams(TokenParams):
+    """Content `text`."""
+
+    field: str = Field(min_length=1)
+    """Name under which the objects of .jsonl files have their text."""
+
+
+class CodeParams(TokenParams):
     """Content `code`."""
 
-    length: int = Field(ge=16, le=4096, multiple_of=16)
-    """Tokens of a window."""
-    vocabulary: Literal["bytes", "bpe"]
-    """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the sources."""
-    size: int = Field(ge=258, le=65_536)
-    """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
     suffix: str = Field(pattern=r"^\.\w+$")
     """Ending of the files that are read as Python."""
-    most: int = Field(ge=0, le=100_000_000)
-    """Windows that are kept, evenly spread over the files; 0 keeps all."""
 
 
 class VaeParams(Section):

@@ -74,8 +74,11 @@ class Sampler:
         return self.model.sample(int(n), int(seed))
 
     def _decoded(self, z: NDArray[np.float32]) -> Stored:
-        x = self.model.family.decode(torch.from_numpy(z))
-        if not (np.isfinite(z).all() and torch.isfinite(x).all()):
+        family, latents = self.model.family, torch.from_numpy(z)
+        x = family.decode(latents)
+        # tokens are finite whatever they are drawn from; their probability is not
+        likely = family.log_prob(x, latents) if family.spec.vocab_size else None
+        if not (np.isfinite(z).all() and torch.isfinite(x if likely is None else likely).all()):
             raise _refusal("inputs are not finite, or so large that the items they stand for are not")
         return self.model.content.spec.quantise(x)
 

@@ -128,3 +128,8 @@ def test_rules_for_scores_of_another_extractor_are_one_line_that_says_what_to_na
 
 def test_rules_for_scores_of_the_extractor_are_taken(tmp_path):
     assert load(tmp_path, "inception", {"decides": ["fid_inception"]}).gate.decides == ["fid_inception"]
+
+
+def test_rules_for_scores_of_other_contents_are_taken_with_either_extractor(tmp_path):
+    decides = ["fid_inception", "frechet_in_domain"]
+    assert load(tmp_path, "inception", {"decides": decides}).gate.decides == decides

@@ -4,25 +4,12 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import SHARES, Listed
 
 from pipeline.contents.base import Item
-from pipeline.contents.image import ImageContent
-from pipeline.params import Split
 from pipeline.preparation import harvest, split
 
-SHARES = Split(train=0.7, val=0.1, test=0.2)
 FEW = settings(max_examples=25, deadline=None)
-
-
-class Listed(ImageContent):
-    """Parts of things that a test has made, in the test's order."""
-
-    def __init__(self, items):
-        super().__init__(16, 1)
-        self.items = items
-
-    def read(self, source):
-        return iter(self.items)
 
 
 def parts(sizes, *, like=None):

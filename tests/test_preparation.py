@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listed import SHARES, Listed
 from PIL import Image
 
 from pipeline import preparation
@@ -14,19 +15,7 @@ from pipeline.errors import SourceError
 from pipeline.params import Split
 from pipeline.preparation import check, harvest, split, write
 
-SHARES = Split(train=0.7, val=0.1, test=0.2)
 FEW = settings(max_examples=25, deadline=None)
-
-
-class Listed(ImageContent):
-    """Images that a test has made, in the test's order."""
-
-    def __init__(self, items):
-        super().__init__(16, 1)
-        self.items = items
-
-    def read(self, source):
-        return iter(self.items)
 
 
 def harvested(items, folder, seed=0):

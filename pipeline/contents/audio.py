@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.contents import audio_files, audio_pages, instruments, inversion
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
 from pipeline.contents.log_mel import RANGE, LogMel
+from pipeline.contents.sheets import sheet
 from pipeline.contents.waves import Loudness, to_float, to_int16, wav
 
 CHUNK = 8
@@ -114,7 +115,7 @@ class AudioContent:
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of spectrograms: time to the right, frequency upwards, brighter where it is louder."""
-        return audio_pages.show(self._spectrograms(raws), columns, list(captions))
+        return sheet([audio_pages.picture(each) for each in self._spectrograms(raws)], columns, list(captions))
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
         """Return sounds to listen to, each below its spectrogram; a reconstruction stands beside its original."""

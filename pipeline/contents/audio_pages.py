@@ -1,4 +1,4 @@
-"""Spectrograms for a person to look at, and sounds to listen to."""
+"""Spectrograms in colour, and sounds to listen to."""
 
 from __future__ import annotations
 
@@ -8,35 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-GAP = 4
-CAPTION = 14
 SIDE = 128
 MAGMA = (0x000004, 0x1D1147, 0x51127C, 0x832681, 0xB73779, 0xE75263, 0xFC8961, 0xFEC488, 0xFCFDBF)
 """Nine colours of the map magma, even to the eye from black to white (van der Walt & Smith 2015)."""
 
 Levels = NDArray[np.uint8]
-
-
-def show(spectrograms: Sequence[Levels], columns: int, captions: Sequence[str]) -> Image.Image:
-    """Return a grid of spectrograms in colour, row by row, low frequencies below, with captions where given."""
-    pictures = [picture(each) for each in spectrograms]
-    width, height = (max((each.size[axis] for each in pictures), default=SIDE) for axis in (0, 1))
-    line = CAPTION if captions else 0
-    rows = -(-len(pictures) // columns)
-    page = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + line + GAP) + GAP), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=10)
-    for i, each in enumerate(pictures):
-        row, column = divmod(i, columns)
-        left, top = GAP + column * (width + GAP), GAP + row * (height + line + GAP)
-        page.paste(each, (left, top))
-        if captions:
-            text = captions[i]
-            while text and font.getlength(text) > width:
-                text = text[:-1]
-            draw.text((left, top + height + 1), text, fill="black", font=font)
-    return page
 
 
 def contact_sheet(rows: Sequence[Sequence[tuple[Levels, bytes]]]) -> str:

@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from pipeline.contents import image_files, image_sets
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
+from pipeline.contents.sheets import sheet
 
-GAP = 2
-CAPTION = 14
 SHOWN_SIDE = 64
 PSNR_MOST = 100.0
 
@@ -92,19 +91,9 @@ class ImageContent:
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
-        names = list(captions)
-        factor = max(1, SHOWN_SIDE // self.size)
-        side, line = factor * self.size, CAPTION if names else 0
-        rows = -(-len(raws) // columns)
-        page = Image.new("RGB", (columns * (side + GAP) + GAP, rows * (side + GAP + line) + GAP), "white")
-        draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=10)
-        for i, raw in enumerate(raws):
-            row, column = divmod(i, columns)
-            left, top = GAP + column * (side + GAP), GAP + row * (side + GAP + line)
-            page.paste(_picture(raw).resize((side, side), Image.Resampling.NEAREST), (left, top))
-            if names:
-                draw.text((left, top + side + 1), _fitted(names[i], font, side), fill="black", font=font)
-        return page
+        side = max(1, SHOWN_SIDE // self.size) * self.size
+        pictures = [_picture(raw).resize((side, side), Image.Resampling.NEAREST) for raw in raws]
+        return sheet(pictures, columns, list(captions))
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
         """Return nothing: a picture says it all."""
@@ -133,10 +122,3 @@ def _base64_png(raw: NDArray[Any]) -> str:
     file = io.BytesIO()
     _picture(raw).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
-
-
-def _fitted(text: str, font: Any, width: int) -> str:
-    """Return the text, shortened to a width in pixels."""
-    while text and font.getlength(text) > width:
-        text = text[:-1]
-    return text

@@ -81,7 +81,8 @@ class InDomain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, classes) of items (n, *spec.x_shape)."""
-        return self.head(F.silu(self.body(x)))  # type: ignore[no-any-return]
+        logits: Tensor = self.head(F.silu(self.body(x)))
+        return logits
 
     @torch.no_grad()
     def features(self, array: Stored) -> NDArray[np.float32]:

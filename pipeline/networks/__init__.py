@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Callable
 
 from torch import nn
 
 from pipeline.contents.base import DataSpec
 from pipeline.networks import grid, sequence
 
-LAYOUTS: dict[str, ModuleType] = {"grid": grid, "sequence": sequence}
+ENCODERS: dict[str, Callable[..., nn.Module]] = {"grid": grid.Encoder, "sequence": sequence.Encoder}
+DECODERS: dict[str, Callable[..., nn.Module]] = {"grid": grid.Decoder, "sequence": sequence.Decoder}
+CRITICS: dict[str, Callable[..., nn.Module]] = {"grid": grid.Critic, "sequence": sequence.Critic}
 
 
 def encoder(spec: DataSpec, size: int, width: int, blocks: int) -> nn.Module:
     """Return a network from items (n, *spec.x_shape) to vectors (n, size)."""
-    return LAYOUTS[spec.layout].Encoder(spec, size, width, blocks)  # type: ignore[no-any-return]
+    return ENCODERS[spec.layout](spec, size, width, blocks)
 
 
 def decoder(spec: DataSpec, size: int, width: int, blocks: int, channels: int | None = None) -> nn.Module:
     """Return a network from vectors (n, size) to maps with the sides of items, and their channels by default."""
-    return LAYOUTS[spec.layout].Decoder(spec, size, width, blocks, channels)  # type: ignore[no-any-return]
+    return DECODERS[spec.layout](spec, size, width, blocks, channels)
 
 
 def critic(spec: DataSpec, width: int, blocks: int) -> nn.Module:
     """Return a network from items (n, *spec.x_shape) to numbers (n, 1)."""
-    return LAYOUTS[spec.layout].Critic(spec, width, blocks)  # type: ignore[no-any-return]
+    return CRITICS[spec.layout](spec, width, blocks)

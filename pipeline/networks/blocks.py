@@ -52,4 +52,5 @@ class Residual(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return features of the same shape."""
-        return h + self.body(h)  # type: ignore[no-any-return]
+        change: Tensor = self.body(h)
+        return h + change

@@ -14,7 +14,7 @@ from pipeline.errors import run
 from pipeline.extractors.base import Extractor
 from pipeline.metrics.features import compact
 from pipeline.metrics.frechet import distance, moments
-from pipeline.own import BASELINES, ITEMS, Real
+from pipeline.own import BASELINES, Real
 from pipeline.params import Params
 from pipeline.reference import Reference
 from pipeline.rng import numpy_rng
@@ -28,12 +28,11 @@ def main() -> None:
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
     yardstick = extractors.make(data, params.features, params.seed)
-    train = data.array("train")
+    content, train, test = data.content, data.array("train"), data.array("test")
     rows = numpy_rng(params.seed, "reference").permutation(len(train))[: yardstick.kept]
-    reference = Reference(yardstick.features(data.array("test")), yardstick.features(train[rows]), rows)
-    content, test = data.content, data.array("test")
-    real = Real.measure(content, test, train[rows[:ITEMS]], lambda: content.decode(train))
-    models = {
+    reference = Reference(yardstick.features(test), yardstick.features(train[rows]), rows)
+    real = Real.measure(content, test, train, params.seed)
+    scored = {
         name: _scored(model, data, yardstick, reference, real, params.seed)
         for name, model in tqdm(baselines.fitted(data).items(), desc="baselines")
     }
@@ -41,9 +40,9 @@ def main() -> None:
         yardstick.save(folder)
         reference.write(folder)
         real.write(folder)
-        artefacts.write_json(folder / BASELINES, models)
+        artefacts.write_json(folder / BASELINES, scored)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
-    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **models}
+    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **scored}
     artefacts.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
 
 
@@ -56,7 +55,7 @@ def _scored(
     raws = content.decode(samples)
     drawn = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
     scores = {f"{content.distance}_{yardstick.name}": distance(*map(moments, compact(reference.test, drawn)))}
-    own = real.score(content, samples, lambda: content.decode(data.array("train")))
+    own = real.score(content, samples, data.array("train"))
     nats = model.nats(test)
     if nats is not None:
         scores[f"bits_per_{content.unit}"] = float(nats.sum() / content.units(test).sum() / math.log(2))

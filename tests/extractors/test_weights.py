@@ -112,3 +112,12 @@ def test_weights_of_another_network_are_one_line_that_names_them(toy, tmp_path, 
     with pytest.raises(SourceError, match=r"features\.weights is .*own\.pth, not the weights") as caught:
         Inception.make(data, settings, 0)
     assert "\n" not in str(caught.value)
+
+
+def test_data_that_are_no_images_are_refused_before_weights_are_looked_for(words, tmp_path):
+    settings = FeaturesParams(
+        extractor="inception", epochs=1, width=8, size=8, weights=str(tmp_path / "none.pth"), precision="float32"
+    )
+    about = {"content": "text", "settings": words.about("vae").content_settings, "learnt": {}}
+    with pytest.raises(SourceError, match=r"knows images, not text; set it to in_domain"):
+        Inception.make(PreparedData(tmp_path, about), settings, 0)
