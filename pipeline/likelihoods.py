@@ -10,6 +10,8 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec, one_hot
+from pipeline.networks.blocks import embedding
+from pipeline.rng import Noise
 
 EMBEDDING = 4
 """Channels of a map, for each of a token's embedding."""
@@ -29,6 +31,10 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) in nats, summed over each item's dimensions, (n,)."""
+
+    def objective(self, h: Tensor, x: Tensor, noise: Noise) -> Tensor:
+        """Return what training maximises, (n,): log_prob, unless part of x has to be hidden for z to be used."""
+        return self.log_prob(h, x)
 
     @abstractmethod
     def decode(self, h: Tensor, u: Tensor | None = None) -> Tensor:
@@ -110,16 +116,16 @@ class Bernoulli(Likelihood):
 class Categorical(Likelihood):
     """Tokens, each given z and the `context` tokens before it: a neural n-gram (Bengio et al. 2003).
 
-    A decoder that sees no further back leaves to z what is further apart, so that z is not ignored (Chen et al. 2017,
-    section 2).
+    A decoder that sees no further back leaves to z what is further apart (Chen et al. 2017, section 2), and one that
+    was trained with some of it hidden asks z for what is near as well.
     """
 
-    def __init__(self, spec: DataSpec, channels: int, context: int, temperature: float) -> None:
-        """Set the channels of h, how many tokens back it sees, and the temperature of what is drawn; 0: no chance."""
+    def __init__(self, spec: DataSpec, channels: int, context: int, hidden: float, temperature: float) -> None:
+        """Set the channels of h, tokens seen back, their share that training hides, and the temperature of draws."""
         super().__init__()
-        self.channels, self.context, self.temperature = channels, context, temperature
+        self.channels, self.context, self.hidden, self.temperature = channels, context, hidden, temperature
         self.vocab_size = spec.vocab_size
-        self.embed = nn.Conv1d(spec.vocab_size, channels // EMBEDDING, 1, bias=False)
+        self.embed = embedding(spec.vocab_size, channels // EMBEDDING)
         self.past = nn.Conv1d(channels // EMBEDDING, channels, context)
         self.head = nn.Sequential(
             nn.SiLU(),
@@ -130,7 +136,15 @@ class Categorical(Likelihood):
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return the log probability of tokens (n, vocab_size, length), each given those before it."""
-        before = F.pad(self.embed(x), (self.context, 0))[..., :-1]
+        return self._log_prob(h, x, self.embed(x))
+
+    def objective(self, h: Tensor, x: Tensor, noise: Noise) -> Tensor:
+        """Return the log probability with some of the tokens before hidden (Bowman et al. 2016, section 3.1)."""
+        seen = noise.uniform(len(x), 1, x.shape[2]).to(x.device) > self.hidden
+        return self._log_prob(h, x, self.embed(x) * seen)
+
+    def _log_prob(self, h: Tensor, x: Tensor, embeddings: Tensor) -> Tensor:
+        before = F.pad(embeddings, (self.context, 0))[..., :-1]
         logits = self.head(h + self.past(before)).float()
         log_prob: Tensor = (x * logits.log_softmax(1)).sum((1, 2))
         return log_prob

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+SMALLEST = 1e-6
+"""Distance of uniform draws from 0 and from 1."""
+
 
 def key(seed: int, purpose: str, *counters: int) -> int:
     """Return the 63-bit key of one stream of randomness."""
@@ -47,3 +50,10 @@ class Noise:
         whole = n if self.whole is None else self.whole
         drawn = torch.randn(whole, *shape, generator=self.rng, device=self.rng.device)
         return drawn[self.first : self.first + n]
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """Return draws that are uniform in (0, 1) for the n items of the share, (n, *shape)."""
+        import torch
+
+        drawn: Tensor = torch.special.ndtr(self(n, *shape))
+        return drawn.clamp(SMALLEST, 1 - SMALLEST)

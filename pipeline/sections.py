@@ -43,7 +43,7 @@ class TokenParams(Section):
     vocabulary: Literal["bytes", "bpe"]
     """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
     size: int = Field(ge=258, le=65_536)
-    """Tokens of a vocabulary that is learnt, padding included; bytes always have 256."""
+    """Tokens that "bpe" has at most, padding included; bytes have those that the documents are made of."""
     most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the documents; 0 keeps all."""
 
@@ -68,7 +68,7 @@ class VaeParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches, doubled with each halving up to four times; of sequences all channels."""
+    """Channels of the finest patches, doubled with each halving up to four times."""
     blocks: int = Field(ge=0, le=16)
     """Residual blocks, on the coarsest grid; of sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
@@ -87,6 +87,8 @@ class VaeParams(Section):
     """Tokens: bits that each dimension of the latent may tell at no cost in the loss."""
     context: int = Field(ge=1, le=64)
     """Tokens: how many of those before it the decoder sees of each one; what is further apart is left to the latent."""
+    hidden: float = Field(ge=0, lt=1)
+    """Tokens: share of those before that training hides from the decoder, so that it asks the latent instead."""
     temperature: float = Field(ge=0, le=10)
     """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""
 
@@ -97,7 +99,7 @@ class GanParams(Section):
     latent_dim: int = Field(ge=1, le=4096)
     """Size of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels on the finest grid of patches, doubled with each halving up to four times; of sequences all channels."""
+    """Channels of the finest patches, doubled with each halving up to four times."""
     blocks: int = Field(ge=0, le=16)
     """Residual blocks, on the coarsest grid; of sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)

@@ -30,6 +30,7 @@ SETTINGS = {
         "components": 3,
         "free_bits": 0.5,
         "context": 3,
+        "hidden": 0.5,
         "temperature": 1.0,
     },
     "gan": {

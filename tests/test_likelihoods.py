@@ -7,6 +7,7 @@ from scipy import integrate, stats
 
 from pipeline.contents.base import DataSpec
 from pipeline.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Gaussian, Logistic, pick
+from pipeline.rng import Noise, torch_rng
 
 SPEC = DataSpec((1, 1, 1), "grid")
 LEVELS = SPEC.scale(torch.arange(256)).view(-1, 1, 1, 1)
@@ -129,7 +130,7 @@ WORDS = DataSpec((6,), "sequence", vocab_size=5)
 @pytest.fixture
 def categorical():
     torch.manual_seed(0)
-    return Categorical(WORDS, 8, context=2, temperature=1.0)
+    return Categorical(WORDS, 8, context=2, hidden=0.5, temperature=1.0)
 
 
 def every_text(length):
@@ -149,6 +150,20 @@ def test_a_token_depends_on_those_within_the_context_before_it_and_on_no_others(
     last = categorical.log_prob(h, x) - categorical.log_prob(h[..., :5], x[..., :5])
     (slope,) = torch.autograd.grad(last.sum(), x)
     assert (slope.abs().sum((0, 1)) > 1e-6).tolist() == [False, False, False, True, True, True]
+
+
+def test_training_hides_the_share_of_tokens_that_it_is_told_to_and_the_probability_none(categorical):
+    n = 4000
+    x = WORDS.scale(torch.tensor([[1, 2, 3, 4, 0, 1]])).expand(n, -1, -1)
+    h = torch.randn(1, 8, 6, generator=torch.Generator().manual_seed(0)).expand(n, -1, -1)
+    two = [part[:, :, :2] for part in (h, x)]
+    found = categorical.objective(*two, Noise(torch_rng(0, "noise"))).detach()
+    seen = categorical.log_prob(*two).detach()
+    assert len(found.unique()) == 2
+    assert (found == seen[0]).float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert len(seen.unique()) == 1
+    categorical.hidden = 0.0
+    torch.testing.assert_close(categorical.objective(h, x, Noise(torch_rng(0, "noise"))), categorical.log_prob(h, x))
 
 
 def test_texts_are_drawn_as_often_as_they_are_likely(categorical):

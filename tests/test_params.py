@@ -113,7 +113,7 @@ def test_a_width_that_groups_do_not_divide_is_refused(folder, section):
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("vae.latent", "beta, blocks, components, context, free_bits, latent_dim"),
+        ("vae.latent", "beta, blocks, components, context, free_bits, hidden, latent_dim"),
         ("prepare.split.tset", "test, train, val"),
         (
             "registr",
@@ -198,7 +198,7 @@ def test_families_and_contents_are_the_ones_that_parameters_allow():
 def test_every_family_and_content_has_its_section_with_the_arguments_that_it_takes(name):
     made = {**FAMILIES, **CONTENTS}[name]
     # what a content learns of its source comes from there
-    taken = set(typing.get_type_hints(made.__init__)) - {"spec", "tokenizer", "return"}
+    taken = set(typing.get_type_hints(made.__init__)) - {"spec", "alphabet", "tokenizer", "return"}
     assert set(Params.model_fields[name].annotation.model_fields) == taken
 
 

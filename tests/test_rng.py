@@ -75,3 +75,12 @@ def test_noise_that_is_drawn_again_is_other_noise():
 
 def test_an_item_that_stands_in_for_none_has_noise_as_well():
     assert Noise(torch_rng(0, "noise"), 0, 1)(1, 4).shape == (1, 4)
+
+
+def test_uniform_noise_is_uniform_never_at_its_ends_and_shared_out_as_the_normal_one_is():
+    whole = Noise(torch_rng(0, "noise")).uniform(20_000, 2)
+    assert 0 < whole.min() < 1e-3
+    assert 1 - 1e-3 < whole.max() < 1
+    np.testing.assert_allclose(np.histogram(whole.numpy(), 10, (0, 1))[0], 4000, rtol=0.06)
+    share = Noise(torch_rng(0, "noise"), first=5, whole=20_000).uniform(7, 2)
+    assert torch.equal(share, whole[5:12])

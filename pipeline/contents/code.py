@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +27,11 @@ class CodeContent(TokenContent):
         size: int,
         suffix: str,
         most: int,
+        alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
         """Set what a window is, the ending of source files, and items at most (0: all)."""
-        super().__init__(length, vocabulary, size, most, tokenizer)
+        super().__init__(length, vocabulary, size, most, alphabet, tokenizer)
         self.ending = suffix
 
     def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:

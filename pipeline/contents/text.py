@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,10 +24,11 @@ class TextContent(TokenContent):
         size: int,
         field: str,
         most: int,
+        alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
         """Set what a window is, the field of JSON lines that has the text, and items at most (0: all)."""
-        super().__init__(length, vocabulary, size, most, tokenizer)
+        super().__init__(length, vocabulary, size, most, alphabet, tokenizer)
         self.field = field
 
     def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from PIL.Image import Image
 from pipeline.contents import strings, text_pages, windows
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
 from pipeline.contents.text_files import Document
-from pipeline.contents.vocabulary import Bpe, Bytes, Vocabulary, learn_bpe
+from pipeline.contents.vocabulary import Bpe, Bytes, Vocabulary, learn_bpe, learn_bytes
 from pipeline.errors import SourceError
 
 
@@ -26,17 +26,22 @@ class TokenContent(ABC):
     unit: Literal["dim", "byte"] = "byte"
 
     def __init__(
-        self, length: int, vocabulary: Literal["bytes", "bpe"], size: int, most: int, tokenizer: str | None
+        self,
+        length: int,
+        vocabulary: Literal["bytes", "bpe"],
+        size: int,
+        most: int,
+        alphabet: Sequence[int] | None,
+        tokenizer: str | None,
     ) -> None:
-        """Set tokens of a window, what they are, tokens of a vocabulary that is learnt, and items (0: all there are).
+        """Set tokens of a window, what they are, how many pairs give at most, items (0: all), and what was learnt.
 
-        Until its tokenizer is learnt, a content of "bpe" has bytes for tokens, and the size that it will have at most.
+        Until that is known, all bytes are tokens.
         """
         self.length, self.size, self.most = length, size, most
-        self.learns = vocabulary == "bpe"
-        self.vocabulary: Vocabulary = Bpe(tokenizer) if self.learns and tokenizer else Bytes()
-        vocab_size = size if self.learns and not tokenizer else self.vocabulary.size
-        self.spec = DataSpec((length,), "sequence", vocab_size=vocab_size)
+        self.pairs = vocabulary == "bpe"
+        self.vocabulary: Vocabulary = Bpe(tokenizer) if tokenizer else Bytes(alphabet) if alphabet else Bytes()
+        self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
 
     @abstractmethod
     def documents(self, source: Path) -> Iterator[Document | Rejected]:
@@ -51,11 +56,14 @@ class TokenContent(ABC):
         """
 
     def learn(self, source: Path) -> Mapping[str, Any]:
-        """Return the tokenizer that all documents ask for, where the vocabulary is learnt."""
-        if not self.learns:
-            return {}
+        """Return the bytes that all documents are made of, or the tokenizer that they ask for.
+
+        Raises:
+            SourceError: there is no such folder.
+        """
+        _check(source)
         texts = (each.text for each in self.documents(source) if isinstance(each, Document))
-        return {"tokenizer": learn_bpe(texts, self.size)}
+        return {"tokenizer": learn_bpe(texts, self.size)} if self.pairs else {"alphabet": learn_bytes(texts)}
 
     def read(self, source: Path) -> Iterator[Item | Rejected]:
         """Yield the windows of the documents of a source, grouped by document.
@@ -63,8 +71,7 @@ class TokenContent(ABC):
         Raises:
             SourceError: there is no such folder.
         """
-        if not source.is_dir():
-            raise SourceError(f"{source} is no folder; put documents there, or set prepare.source to a folder of them")
+        _check(source)
         return windows.thinned(lambda: windows.items(self.documents(source), self.cut), self.most)
 
     def encode(self, raw: Raw) -> Stored:
@@ -129,3 +136,8 @@ class TokenContent(ABC):
     def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
         """Return the texts."""
         return list(raws)
+
+
+def _check(source: Path) -> None:
+    if not source.is_dir():
+        raise SourceError(f"{source} is no folder; put documents there, or set prepare.source to a folder of them")

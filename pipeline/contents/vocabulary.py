@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,21 +36,29 @@ class Vocabulary(Protocol):
 
 
 class Bytes:
-    """The bytes of UTF-8 themselves; NUL, which no text has, is padding."""
+    """Bytes of UTF-8, those of an alphabet: token t is its byte t - 1. NUL, which no text has, is in none."""
 
-    size = 256
+    def __init__(self, alphabet: Sequence[int] = range(1, 256)) -> None:
+        """Set the bytes that there are."""
+        self.size = 1 + len(alphabet)
+        self._bytes = np.array([0, *alphabet], np.uint8)
+        self._tokens = np.zeros(256, np.uint8)
+        self._tokens[self._bytes[1:]] = np.arange(1, self.size)
 
     def tokens(self, text: str) -> NDArray[np.integer]:
-        """Return the bytes, without NUL."""
-        return np.frombuffer(text.encode(errors="replace").replace(b"\0", b""), np.uint8)
+        """Return the bytes' tokens; those that are not in the alphabet are left out."""
+        tokens = self._tokens[np.frombuffer(text.encode(errors="replace"), np.uint8)]
+        found: NDArray[np.uint8] = tokens[tokens != 0]
+        return found
 
     def data(self, tokens: NDArray[np.integer]) -> bytes:
-        """Return the tokens as bytes, without NUL."""
-        return bytes(tokens[tokens != 0].tolist())
+        """Return the bytes of all tokens but padding."""
+        found: NDArray[np.uint8] = self._bytes[tokens[tokens != 0]]
+        return found.tobytes()
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return 1 for every byte but NUL."""
-        return (np.arange(256) > 0).astype(np.int64)
+        """Return 1 for every token but padding."""
+        return (np.arange(self.size) > 0).astype(np.int64)
 
 
 class Bpe:
@@ -84,6 +92,14 @@ class Bpe:
         byte_of = {character: byte for byte, character in enumerate(_alphabet())}
         names = sorted(self._tokenizer.get_vocab().items(), key=lambda each: each[1])
         return [b"", *(bytes(byte_of[character] for character in name) for name, _ in names)]
+
+
+def learn_bytes(texts: Iterable[str]) -> list[int]:
+    """Return the bytes that some texts are made of, without NUL."""
+    found = np.zeros(256, bool)
+    for text in texts:
+        found[np.frombuffer(text.encode(errors="replace"), np.uint8)] = True
+    return [int(byte) for byte in np.flatnonzero(found) if byte]
 
 
 def learn_bpe(texts: Iterable[str], size: int) -> str:

@@ -114,14 +114,14 @@ class Gan(Family):
         them would tell them from data by their being no corners of the simplex.
         """
         p = self.generator(z)
-        gumbel = -torch.log(-torch.log(_uniform(noise(*p.shape).to(p.device))))
+        gumbel = -torch.log(-torch.log(noise.uniform(*p.shape).to(p.device)))
         relaxed = (p.clamp_min(SMALLEST).log() + gumbel).softmax(1)
         drawn: Tensor = one_hot(relaxed.argmax(1), self.spec.vocab_size) + relaxed - relaxed.detach()
         return drawn
 
     def _slopes(self, x: Tensor, samples: Tensor, noise: Noise) -> Tensor:
         """Return E[|grad D|^2] at items plus that at samples, estimated from a random share of the batch."""
-        few = torch.nonzero(_uniform(noise(len(x))).to(x.device) < PENALISED).squeeze(1)
+        few = torch.nonzero(noise.uniform(len(x)).to(x.device) < PENALISED).squeeze(1)
         points = torch.cat([x[few], samples[few]]).requires_grad_()
         (slope,) = torch.autograd.grad(self.critic(points).float().sum(), points, create_graph=True)
         return slope.square().sum() / (PENALISED * len(x))
@@ -159,9 +159,3 @@ class Gan(Family):
             optimiser.step()
         nearest = distance.view(starts, -1).argmin(0)
         return z.detach().view(starts, len(x), -1)[nearest, torch.arange(len(x))]
-
-
-def _uniform(normal: Tensor) -> Tensor:
-    """Return normal noise as noise that is uniform in (0, 1)."""
-    uniform: Tensor = torch.special.ndtr(normal)
-    return uniform.clamp(SMALLEST, 1 - SMALLEST)

@@ -59,6 +59,7 @@ class Vae(Family):
         prior: Literal["normal", "mixture"],
         components: int,
         context: int,
+        hidden: float,
         temperature: float,
         free_bits: float,
     ) -> None:
@@ -66,7 +67,9 @@ class Vae(Family):
         super().__init__(spec)
         self.learning_rate, self.beta, self.warmup = learning_rate, beta, warmup
         self.free = free_bits * math.log(2) if spec.vocab_size else 0.0
-        said = Categorical(spec, width, context, temperature) if spec.vocab_size else LIKELIHOODS[likelihood](spec)
+        said = (
+            Categorical(spec, width, context, hidden, temperature) if spec.vocab_size else LIKELIHOODS[likelihood](spec)
+        )
         self.autoencoder = Autoencoder(spec, latent_dim, width, blocks, said)
         normal = prior == "normal"
         self.prior = StandardNormal(latent_dim) if normal else GaussianMixture(latent_dim, components)
@@ -87,7 +90,8 @@ class Vae(Family):
         that a batch can be shared out): what z tells up to there costs nothing, so a strong decoder does not ignore it.
         """
         mu, logvar = self.autoencoder.posterior(x)
-        log_px_z = self.autoencoder.likelihood.log_prob(self.autoencoder.decoder(_draw(mu, logvar, noise)), x).mean()
+        h = self.autoencoder.decoder(_draw(mu, logvar, noise))
+        log_px_z = self.autoencoder.likelihood.objective(h, x, noise).mean()
         each = _kl(mu, logvar)
         kl = each.sum(1).mean()
         beta = self.beta * min(1.0, progress / self.warmup) if self.warmup else self.beta

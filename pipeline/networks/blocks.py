@@ -36,6 +36,16 @@ def norm(channels: int) -> nn.Module:
     return nn.GroupNorm(channels // GROUP, channels)
 
 
+def embedding(vocab_size: int, channels: int) -> nn.Conv1d:
+    """Return a layer from points of the simplex (n, vocab_size, length) to embeddings of variance 1.
+
+    Of one-hot inputs the usual start, for inputs that are all active, would leave next to nothing.
+    """
+    layer = nn.Conv1d(vocab_size, channels, 1, bias=False)
+    nn.init.normal_(layer.weight)
+    return layer
+
+
 class Residual(nn.Module):
     """Two convolutions of side 3 beside the identity (He et al. 2016), activation first."""
 

@@ -46,9 +46,7 @@ def topics(tmp_path_factory):
 def pieces(topics):
     """Return a content whose vocabulary was learnt."""
     settings = TextParams(length=64, vocabulary="bpe", size=512, field="text", most=0).model_dump()
-    unlearnt = TextContent(**settings)
-    assert unlearnt.spec.vocab_size == 512
-    return TextContent(**settings, **unlearnt.learn(topics))
+    return TextContent(**settings, **TextContent(**settings).learn(topics))
 
 
 def test_the_spec_says_tokens_and_their_type():
@@ -61,8 +59,14 @@ def test_a_learnt_vocabulary_has_its_size_and_type(pieces):
     assert pieces.encode("a").dtype == np.uint16
 
 
-def test_bytes_learn_nothing(topics):
-    assert BYTES.learn(topics) == {}
+def test_bytes_that_the_documents_do_not_have_are_no_tokens(topics):
+    learnt = BYTES.learn(topics)
+    content = TextContent(64, "bytes", 256, "text", 0, **learnt)
+    assert content.spec.vocab_size == 1 + len(learnt["alphabet"]) < 128
+    raws = [each.raw for each in content.read(topics)]
+    encoded = np.stack([content.encode(raw) for raw in raws])
+    assert content.decode(encoded) == raws
+    assert encoded.max() < content.spec.vocab_size
 
 
 def test_what_was_learnt_is_plain_and_the_same_again(topics, pieces):
@@ -103,8 +107,9 @@ def test_as_many_windows_as_asked_for_are_read(topics):
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
     for content in BOTH:
-        with pytest.raises(SourceError, match=r"gone.*put documents there"):
-            content.read(tmp_path / "gone")
+        for asked in (content.learn, content.read):
+            with pytest.raises(SourceError, match=r"gone.*put documents there"):
+                asked(tmp_path / "gone")
 
 
 def test_a_longer_text_is_cut():

@@ -11,6 +11,7 @@ from pipeline.contents import vocabulary
 TEXTS = ["the cat sat on the mat. " * 9, "größer, 😀 <pad> 2024\n\n    indented\ttab", "the bat's hat " * 5]
 TOKENIZER = vocabulary.learn_bpe(TEXTS, 300)
 BOTH = [vocabulary.Bytes(), vocabulary.Bpe(TOKENIZER)]
+FEW = vocabulary.Bytes(vocabulary.learn_bytes(["abc é"]))
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80)
 
 
@@ -39,6 +40,23 @@ def test_any_tokens_stand_for_bytes_and_padding_for_none(words, seed):
     tokens[::7] = 0
     assert len(words.data(tokens)) == words.lengths()[tokens].sum()
     assert words.data(tokens) == words.data(tokens[tokens != 0])
+
+
+def test_the_bytes_of_texts_are_tokens_and_no_others_nor_padding():
+    assert vocabulary.learn_bytes(["ba", "\0é\ud800"]) == [0x3F, 0x61, 0x62, 0xA9, 0xC3]
+    assert vocabulary.learn_bytes([]) == []
+    assert FEW.size == 1 + len("abc é".encode())
+    assert FEW.data(FEW.tokens("abécedaire")) == "abéca".encode()
+
+
+@settings(max_examples=100, deadline=None)
+@given(raw=st.text(st.sampled_from("abc é"), max_size=40))
+def test_a_text_of_an_alphabet_is_its_tokens_again(raw):
+    tokens = FEW.tokens(raw)
+    assert FEW.data(tokens).decode() == raw
+    assert tokens.dtype == np.uint8
+    assert ((tokens > 0) & (tokens < FEW.size)).all()
+    assert FEW.lengths()[tokens].sum() == len(raw.encode())
 
 
 def test_every_single_byte_has_a_token_when_it_is_learnt():

@@ -192,7 +192,8 @@ def test_tokens_are_left_to_chance_and_are_the_likeliest_without_it(name, words)
 
 
 def test_training_makes_texts_that_use_the_letters_of_the_data(name, words):
-    family, x = words.family(name, learning_rate=3e-3), words.x(64)
+    rates = {"learning_rate": 3e-3} | ({"critic_learning_rate": 3e-3} if name == "gan" else {})
+    family, x = words.family(name, **rates), words.x(64)
     letters = x.sum((0, 2)) > 0
     for player in family.players:
         assert family.optimiser(player).learning_rate > 0

@@ -62,3 +62,30 @@ def test_every_weight_takes_part(kind, length):
     network = build(kind, spec)
     network(inputs(kind, spec, 4)).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in network.parameters())
+
+
+@pytest.mark.parametrize("kind", ["encoder", "critic"])
+def test_a_token_among_many_moves_a_network_at_its_start_as_much_as_one_among_few(kind):
+    def moves(vocab_size):
+        spec = spec_of(32, vocab_size)
+        tokens = torch.randint(vocab_size, (64, 32), generator=torch.Generator().manual_seed(0))
+        return build(kind, spec)(spec.scale(tokens)).std(0).mean().item()
+
+    assert moves(5000) > 0.5 * moves(10)
+
+
+def test_each_part_of_a_latent_says_most_of_its_own_place_and_is_told_most_by_it():
+    spec = spec_of(64)
+    decoder, encoder = build_local("decoder", spec), build_local("encoder", spec)
+    x = spec.scale(torch.randint(11, (1, 64), generator=torch.Generator().manual_seed(0)))
+    for place in range(8):
+        said = (decoder(torch.eye(8)[place : place + 1]) - decoder(torch.zeros(1, 8))).square().sum(1)[0]
+        assert abs(said.view(8, 8).sum(1).argmax() - place) <= 1
+        other = x.clone()
+        other[..., 8 * place : 8 * place + 8] = x[..., 8 * place : 8 * place + 8].roll(1, 1)
+        assert abs((encoder(other) - encoder(x)).abs()[0].argmax() - place) <= 1
+
+
+def build_local(kind, spec):
+    torch.manual_seed(0)
+    return getattr(networks, kind)(spec, 8, 16, 1)
