@@ -83,8 +83,13 @@ def test_each_part_of_a_latent_says_most_of_its_own_place_and_is_told_most_by_it
     for place in range(8):
         here = torch.where(torch.eye(8)[place].repeat(1, each) > 0, -z, z)
         said = (decoder(here) - decoder(z)).square().sum(1)[0]
-        assert abs(said.view(8, 8).sum(1).argmax() - place) <= 1
+        assert near(said.view(8, 8).sum(1), place)
         other = x.clone()
         other[..., 8 * place : 8 * place + 8] = x[..., 8 * place : 8 * place + 8].roll(1, 1)
         told = (encoder(other) - encoder(x)).square()[0].view(each, 8).sum(0)
-        assert abs(told.argmax() - place) <= 1
+        assert near(told, place)
+
+
+def near(change, place):
+    """Tell whether most of a change lies within two places of one."""
+    return change[max(0, place - 2) : place + 3].sum() > 0.7 * change.sum()
