@@ -2,20 +2,12 @@
 
 import base64
 import io
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import psutil
 import pytest
+from answering import answering, ask
 from mlflow import MlflowClient
 from PIL import Image
 from registered import ENV, NAME, attempt, challenger, do
@@ -27,7 +19,6 @@ from pipeline.serving import MOST
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120
 # Hides the installed package, so that what is imported can only be the code that the version carries
 HIDING = """
 import sys
@@ -45,44 +36,8 @@ def url(registered, tmp_path_factory):
     MlflowClient(store, store).set_registered_model_alias(NAME, "champion", challenger(registered).version)
     env = {"PYTHONPATH": str(folder), "MLFLOW_TRACKING_URI": store}
     assert "No module named 'pipeline'" in attempt(folder, "python", "-c", "import pipeline", **env).stderr
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    words = ["mlflow", "models", "serve", "-m", f"models:/{NAME}@champion", "--env-manager", "local", "-p", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(words, cwd=folder, env=ENV | env, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not is_up(f"http://127.0.0.1:{port}/ping"):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        os.killpg(process.pid, signal.SIGTERM)
-        for left in psutil.wait_procs(family, timeout=30)[1]:
-            left.kill()
-        process.wait(30)
-
-
-def is_up(url):
-    try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
-def ask(url, body, kind="application/json"):
-    """Return the status and what was answered, a text or values."""
-    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)["predictions"]
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)["message"]
+    with answering(folder, f"models:/{NAME}@champion", ENV | env) as url:
+        yield url
 
 
 def images(url, rows=(), **params):

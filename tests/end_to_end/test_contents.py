@@ -1,10 +1,11 @@
 """The whole pipeline over each kind of data, with tiny params."""
 
 import base64
-import json
 
+import numpy as np
 import pytest
-from workspace import ROOT, attempt, client, digests, do, edit, own_copy, ran, read
+from answering import answering, ask
+from workspace import ENV, ROOT, attempt, client, digests, do, edit, own_copy, ran, read
 
 TINY = {
     "evaluate.samples": 100,
@@ -16,8 +17,15 @@ TINY = {
 CONTENTS = {
     "audio": {"prepare.source": "instruments", "audio.mels": 16, "audio.seconds": 0.25},
     "text": {"prepare.source": "python-topics", "text.length": 32, "text.most": 800},
-    "code": {"prepare.source": str(ROOT / "pipeline"), "code.length": 32, "code.most": 800},
+    "code": {
+        "prepare.source": str(ROOT / "pipeline"),
+        "code.length": 32,
+        "code.most": 800,
+        "code.vocabulary": "bpe",
+        "code.size": 400,
+    },
 }
+LATENT = 8
 OWN = {"audio": "centroid_distance", "text": "gram_distance", "code": "parses"}
 BASELINE = {"audio": "class_mean", "text": "unigram", "code": "5-gram"}
 SUFFIX = {"audio": ".wav", "text": ".txt", "code": ".py"}
@@ -67,17 +75,24 @@ def test_samples_lie_in_files_of_the_kind_that_the_content_is(place, content):
 @pytest.mark.slow
 def test_the_version_of_each_content_answers_in_its_own_form(place, content):
     version = read(place / "reports/register/version.json")
-    asked = (
-        "import json, mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db'); "
-        f"model = mlflow.pyfunc.load_model('models:/{version['name']}/{version['version']}'); "
-        "print(json.dumps(list(model.predict([], params={'n': 2, 'seed': 1}))))"
-    )
-    answer = json.loads(do(place, "python", "-c", asked).splitlines()[-1])
+    env = ENV | {"MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}"}
+    with answering(place, f"models:/{version['name']}/{version['version']}", env) as url:
+        status, answer = ask(url, {"inputs": [], "params": {"n": 2, "seed": 1}})
+        assert status == 200, answer
+        again = ask(url, {"inputs": [], "params": {"n": 2, "seed": 1}})
+        one = ask(url, {"inputs": np.zeros((1, LATENT)).tolist()})
+    assert again == (200, answer)
+    for each in [*answer, *one[1]]:
+        assert base64.b64decode(each).startswith(b"RIFF") if content == "audio" else isinstance(each, str)
     assert len(answer) == 2
-    if content == "audio":
-        assert all(base64.b64decode(each).startswith(b"RIFF") for each in answer)
-    else:
-        assert all(isinstance(each, str) and each for each in answer)
+    assert (one[0], len(one[1])) == (200, 1)
+
+
+@pytest.mark.slow
+def test_tokens_of_a_learnt_vocabulary_lie_in_two_bytes_each(place, content):
+    data = np.load(place / "data/prepared/train.npy", mmap_mode="r")
+    assert data.dtype == (np.uint16 if content == "code" else np.uint8)
+    assert data.max() >= 256 or content != "code"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pipeline.families.vae import _draw, _kl
 from pipeline.models import bits as bits_of
 from pipeline.rng import Noise, torch_rng
 
+GOLDEN_OF_WORDS = [90.4156, 90.1765, 89.9082, 89.6106, 89.3713]
 GOLDEN = [1981.62, 1927.94, 1892.77, 1865.9, 1818.94]
 
 
@@ -164,5 +165,6 @@ def test_a_posterior_stays_finite_for_items_far_from_the_data(toy):
     assert torch.isfinite(logvar.exp()).all()
 
 
-def test_the_losses_of_the_first_five_steps_are_the_recorded_ones(toy):
+def test_the_losses_of_the_first_five_steps_are_the_recorded_ones(toy, words):
     assert trained(toy.family("vae"), toy.x(16), 5) == pytest.approx(GOLDEN, rel=1e-3)
+    assert trained(words.family("vae"), words.x(16), 5) == pytest.approx(GOLDEN_OF_WORDS, rel=1e-4)
