@@ -18,6 +18,11 @@ Wrap = Callable[[nn.Module], nn.Module]
 Conv = type[nn.Conv1d] | type[nn.Conv2d]
 
 
+def unwrapped(layer: nn.Module) -> nn.Module:
+    """Return a layer as it is."""
+    return layer
+
+
 def sides(side: int, patch: int) -> list[int]:
     """Return the side after the patches and after each halving, rounded up: 28 in patches of 4 gives [7]."""
     found = [-(-side // patch)]
@@ -49,9 +54,7 @@ def embedding(vocab_size: int, channels: int) -> nn.Conv1d:
 class Residual(nn.Module):
     """Two convolutions of side 3 beside the identity (He et al. 2016), activation first."""
 
-    def __init__(
-        self, conv: Conv, channels: int, *, normalised: bool = True, wrap: Wrap = lambda module: module
-    ) -> None:
+    def __init__(self, conv: Conv, channels: int, *, normalised: bool = True, wrap: Wrap = unwrapped) -> None:
         """Set the kind of convolution and the channels; `wrap` is applied to each convolution."""
         super().__init__()
         layers: list[nn.Module] = []

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from pipeline.contents.base import DataSpec
-from pipeline.networks.blocks import Residual, embedding, norm, sides, widths
+from pipeline.networks.blocks import Residual, Wrap, embedding, norm, sides, unwrapped, widths
 
 PATCH = 4
 CRITIC_PATCH = 2
@@ -103,17 +104,21 @@ class Decoder(nn.Sequential):
 class Critic(nn.Sequential):
     """Items (n, channels, length) to numbers (n, 1): the mean of what it says of each place.
 
-    A penalty on its slopes bounds them.
+    Of numbers each layer is at most 1-Lipschitz (Miyato et al. 2018); of tokens a penalty on its slopes bounds them.
     """
 
     def __init__(self, spec: DataSpec, width: int, blocks: int) -> None:
         """Set the sizes; `blocks` residual blocks stand at each resolution."""
-        layers, coarse, _ = _down(spec, width, blocks, CRITIC_PATCH, normalised=False)
+        wrap: Wrap = unwrapped if spec.vocab_size else spectral_norm
+        layers, coarse, _ = _down(spec, width, blocks, CRITIC_PATCH, normalised=False, wrap=wrap)
         # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
-        super().__init__(*layers, nn.Conv1d(coarse, 1, 1, bias=False), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+        last = wrap(nn.Conv1d(coarse, 1, 1, bias=False))
+        super().__init__(*layers, last, nn.AdaptiveAvgPool1d(1), nn.Flatten())
 
 
-def _down(spec: DataSpec, width: int, blocks: int, patch: int, *, normalised: bool) -> tuple[list[nn.Module], int, int]:
+def _down(
+    spec: DataSpec, width: int, blocks: int, patch: int, *, normalised: bool, wrap: Wrap = unwrapped
+) -> tuple[list[nn.Module], int, int]:
     """Return layers from items to the coarsest resolution, its channels and its length."""
     lengths = sides(spec.x_shape[1], patch)
     wide = widths(width, len(lengths))
@@ -121,11 +126,11 @@ def _down(spec: DataSpec, width: int, blocks: int, patch: int, *, normalised: bo
     if spec.vocab_size:
         channels = width
         layers += [embedding(spec.vocab_size, width)]
-    layers += [Patches(patch), nn.Conv1d(channels * patch, width, 3, padding=1)]
+    layers += [Patches(patch), wrap(nn.Conv1d(channels * patch, width, 3, padding=1))]
     for i, here in enumerate(wide):
         if i:
             layers += [norm(wide[i - 1])] if normalised else []
-            layers += [nn.SiLU(), nn.Conv1d(wide[i - 1], here, 3, stride=2, padding=1)]
-        layers += [Residual(nn.Conv1d, here, normalised=normalised) for _ in range(blocks)]
+            layers += [nn.SiLU(), wrap(nn.Conv1d(wide[i - 1], here, 3, stride=2, padding=1))]
+        layers += [Residual(nn.Conv1d, here, normalised=normalised, wrap=wrap) for _ in range(blocks)]
     layers += [norm(wide[-1])] if normalised else []
     return [*layers, nn.SiLU()], wide[-1], lengths[-1]

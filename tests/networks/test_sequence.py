@@ -93,3 +93,18 @@ def test_each_part_of_a_latent_says_most_of_its_own_place_and_is_told_most_by_it
 def near(change, place):
     """Tell whether most of a change lies within two places of one."""
     return change[max(0, place - 2) : place + 3].sum() > 0.7 * change.sum()
+
+
+def test_a_critic_of_numbers_is_bounded_in_its_slopes():
+    spec = DataSpec((2, 32), "sequence")
+    network = build("critic", spec)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(100)
+    a, b = torch.rand(2, 200, 2, 32, generator=torch.Generator().manual_seed(0))
+    network.train()
+    for _ in range(20):
+        network(a)
+    network.eval()
+    slopes = (network(a) - network(b)).abs()[:, 0] / (a - b).flatten(1).norm(dim=1)
+    assert slopes.max() < 10
