@@ -21,7 +21,7 @@ from pipeline.contents.base import Content, Raws, Stored
 from pipeline.evidence import Evidence
 from pipeline.extractors.base import digest
 from pipeline.families.base import CHUNK
-from pipeline.metrics.classes import class_distance
+from pipeline.metrics.classes import of_classes
 from pipeline.metrics.estimates import Estimate, mean
 from pipeline.metrics.features import TEST, compact
 from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
@@ -126,7 +126,7 @@ def evaluate(
         }
         of_test, of_samples = yardstick.classes(reference.test), yardstick.classes(sampled)
         if of_test is not None and of_samples is not None:
-            estimates["class_distance"] = class_distance(of_test, of_samples)
+            estimates |= of_classes(of_test, of_samples)
         begin("pictures")
         drawn = pictures.draw(model, train, originals, x_hat, reference.rows, copied, seed)
         parts = pictures.read(model, originals, x_hat, seed)
@@ -204,10 +204,10 @@ def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[s
 
 
 def _classes(
-    names: list[str], real: NDArray[np.int64] | None, sampled: NDArray[np.int64] | None
+    names: list[str], real: NDArray[np.float32] | None, sampled: NDArray[np.float32] | None
 ) -> list[tuple[str, float, float]]:
     """Return each class with its share among samples and in test, as the extractor tells them; none if it cannot."""
     if real is None or sampled is None:
         return []
-    shares = (np.bincount(each, minlength=len(names)) / len(each) for each in (sampled, real))
+    shares = (np.bincount(each.argmax(1), minlength=len(names)) / len(each) for each in (sampled, real))
     return [(name, float(s), float(t)) for name, s, t in zip(names, *shares, strict=True)]

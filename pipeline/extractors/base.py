@@ -64,8 +64,8 @@ class Extractor(Protocol):
         """Return features (n, d) of stored arrays (n, *shape)."""
         ...
 
-    def classes(self, features: NDArray[np.float32]) -> NDArray[np.int64] | None:
-        """Return the class of each row of features, (n,); None where it does not know the data's classes."""
+    def classes(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return each class's probability, (n, classes), by rows of features; None if it does not know the classes."""
         ...
 
     def figures(self, data: PreparedData) -> dict[str, Any]:

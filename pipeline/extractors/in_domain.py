@@ -92,13 +92,13 @@ class InDomain(nn.Module):
         return found
 
     @torch.no_grad()
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the class of each row of features, (n,)."""
-        found: NDArray[np.int64] = self.head(torch.from_numpy(features)).argmax(1).numpy()
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each of its classes, or orders, (n, classes), by rows of features."""
+        found: NDArray[np.float32] = self.head(torch.from_numpy(features)).softmax(1).numpy()
         return found
 
-    def classes(self, features: NDArray[np.float32]) -> NDArray[np.int64] | None:
-        """Return the class of each row of features, (n,), or None if it was fitted to orders."""
+    def classes(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return each class's probability, (n, classes), by rows of features; None if it was fitted to orders."""
         return self.predict(features) if self.about.task == "labels" else None
 
     def figures(self, data: PreparedData) -> dict[str, float]:
@@ -168,7 +168,7 @@ def accuracy(extractor: InDomain, items: Stored, labels: NDArray[np.int32] | Non
     """Return the share of items whose class (or order) the extractor tells."""
     if labels is None:
         items, labels = _reordered(items, extractor.spec)
-    return float((extractor.predict(extractor.features(items)) == labels).mean())
+    return float((extractor.predict(extractor.features(items)).argmax(1) == labels).mean())
 
 
 def _labels(data: PreparedData, split: Split) -> NDArray[np.int32] | None:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics.estimates import Estimate
+from pipeline.metrics.estimates import Estimate, mean
 from pipeline.metrics.features import SAMPLES, TEST
+
+
+def of_classes(real: NDArray[np.floating], generated: NDArray[np.floating]) -> dict[str, Estimate]:
+    """Return how surely the class of each sample is told, that of real items, and how classes differ.
+
+    The inputs are the probability of each class, (n, classes). The first is the mean of the largest one.
+    """
+    return {
+        "class_confidence": mean(generated.max(axis=1), SAMPLES),
+        "class_confidence_floor": Estimate(float(real.max(axis=1).mean())),
+        "class_distance": class_distance(real.argmax(axis=1), generated.argmax(axis=1)),
+    }
 
 
 def class_distance(real: NDArray[np.integer], generated: NDArray[np.integer]) -> Estimate:

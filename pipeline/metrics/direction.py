@@ -27,6 +27,18 @@ LESS = frozenset(
     )
 )
 MORE = frozenset(
-    ("precision", "recall", "density", "coverage", "psnr", "ssim", "elbo", "iw_elbo", "parses", "parsing_prefix")
+    (
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "class_confidence",
+        "psnr",
+        "ssim",
+        "elbo",
+        "iw_elbo",
+        "parses",
+        "parsing_prefix",
+    )
 )
 """Scores of which less, and of which more, is better; the others have no better."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.classes import class_distance
+from pipeline.metrics.classes import class_distance, of_classes
 
 
 def test_the_distance_is_half_the_sum_of_differences():
@@ -11,6 +11,17 @@ def test_the_distance_is_half_the_sum_of_differences():
 def test_the_distance_is_zero_for_the_same_shares_and_one_for_classes_apart():
     assert class_distance(np.array([0, 1]), np.array([1, 0, 0, 1])).value == 0
     assert class_distance(np.array([0, 1]), np.array([2, 2])).value == 1
+
+
+def test_confidence_is_the_probability_of_the_likeliest_class_whichever_it_is():
+    real = np.array([[0.9, 0.1], [0.2, 0.8]])
+    samples = np.array([[0.6, 0.4], [0.4, 0.6], [0.0, 1.0], [0.5, 0.5]])
+    found = of_classes(real, samples)
+    assert found["class_confidence"].value == pytest.approx(0.675)
+    assert found["class_confidence_floor"].value == pytest.approx(0.85)
+    assert found["class_distance"].value == class_distance(np.array([0, 1]), np.array([0, 1, 1, 0])).value
+    low, high = found["class_confidence"].interval(np.random.default_rng(0))
+    assert 0.5 < low < 0.675 < high < 1
 
 
 @pytest.mark.slow
