@@ -8,8 +8,9 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from pipeline import sections
 from pipeline.errors import ParamsError
-from pipeline.sections import AudioParams, CodeParams, GanParams, ImageParams, Section, TextParams, VaeParams
+from pipeline.sections import Section
 
 FILE = "params.yaml"
 
@@ -134,13 +135,13 @@ class Params(Section):
     family: Literal["vae", "gan"]
     """Kind of model; its section holds its parameters."""
     prepare: PrepareParams
-    image: ImageParams
-    audio: AudioParams
-    text: TextParams
-    code: CodeParams
+    image: sections.ImageParams
+    audio: sections.AudioParams
+    text: sections.TextParams
+    code: sections.CodeParams
     features: FeaturesParams
-    vae: VaeParams
-    gan: GanParams
+    vae: sections.VaeParams
+    gan: sections.GanParams
     train: TrainParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")
