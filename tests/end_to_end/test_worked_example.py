@@ -1,0 +1,55 @@
+"""docs/adding-a-content.md, followed to the letter."""
+
+import re
+import shutil
+
+import pytest
+import workspace
+from workspace import ROOT, do, edit, own_copy, ran, read
+
+PAGE = (ROOT / "docs/adding-a-content.md").read_text()
+TINY = workspace.TINY | {"train.epochs": 2, "train.batch_size": 50, "evaluate.samples": 100}
+# The command that is installed is that of the repository, which does not know the page's content
+PIPELINE = "from pipeline.cli import main; main()"
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def place(fresh, store, tmp_path_factory):
+    """A workspace with the content that the page adds, and its data."""
+    copy = own_copy(fresh, store, tmp_path_factory.mktemp("table"))
+    content, data = blocks("python")
+    (copy / "pipeline/contents/table.py").write_text(content)
+    (copy / "changes.diff").write_text(blocks("diff")[0])
+    shutil.copyfile(ROOT / "params.yaml", copy / "params.yaml")
+    do(copy, "git", "apply", "-C1", "changes.diff")
+    do(copy, "python", "-c", data)
+    edit(copy, TINY)
+    do(copy, "git", "add", ".")
+    do(copy, "git", "commit", "--quiet", "--message", "table")
+    return copy
+
+
+@pytest.mark.slow
+def test_the_content_of_the_page_passes_the_checks_of_code(place):
+    do(place, "ruff", "check", "pipeline")
+    do(place, "ruff", "format", "--check", "pipeline")
+    do(place, "mypy", "pipeline/contents/table.py")
+
+
+@pytest.mark.slow
+def test_both_families_learn_the_content_of_the_page(place):
+    for family in ("vae", "gan"):
+        (command,) = re.findall(rf"^dvc exp run -S content=table .*-S family={family}$", "\n".join(blocks("sh")), re.M)
+        words = [word for word in command.split() if not word.startswith("train.") and word != "-S"]
+        changes = [part for word in words[3:] for part in ("-S", word)]
+        assert ran(do(place, *words[:3], *changes))[-3:] == ["train", "evaluate", "register"]
+        scores = read(place / "reports/evaluate/metrics.json")
+        assert {"frechet_in_domain", "value_distance", "value_distance_floor", "class_distance"} <= scores.keys()
+        do(place, "python", "-c", PIPELINE, "sample", "model", "-n", "2", "--out", family)
+        rows = [(place / family / f"sample-{i}.csv").read_text().split(",") for i in range(2)]
+        assert [len(row) for row in rows] == [30, 30]
+        assert all(float(value) >= 0 for row in rows for value in row)
