@@ -12,6 +12,8 @@ RANGE = 80.0
 
 Hearing has some 60 dB within a sound, recordings of 16 bits hold 96; a step is 0.31 dB, a third of what is just heard.
 """
+SILENT = 8
+"""Level below which a band is silent: a model's levels are hardly ever 0, and what many bands add up to would hiss."""
 HOP_SECONDS = 0.016
 OVERLAP = 4
 """Hops in a window: with a quarter's hop, magnitudes tell the phases but for a sign (Griffin & Lim 1984)."""
@@ -63,9 +65,9 @@ class LogMel:
         return np.rint((decibels / RANGE + 1) * 255).clip(0, 255).astype(np.uint8).transpose(0, 2, 1)
 
     def bands(self, levels: NDArray[np.uint8]) -> Floats:
-        """Return the mean magnitudes in the bands of levels, (n, frames, mels); level 0 is silence."""
+        """Return the mean magnitudes in the bands of levels, (n, frames, mels)."""
         table = 10 ** ((np.arange(256) / 255 - 1) * RANGE / 20)
-        table[0] = 0
+        table[:SILENT] = 0
         return np.ascontiguousarray(table.astype(np.float32)[levels].transpose(0, 2, 1))
 
     def band_of(self, magnitudes: Floats) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """The in-domain feature extractor: a small classifier of the data themselves, whose last hidden layer is the features.
 
-Where the data have no labels it learns to tell by how many quarter turns an item was rotated (Gidaris et al. 2018), or
-in which order its parts are, where it is a sequence.
+Where the data have no labels, or none that can be told, it learns to tell by how many quarter turns an item was rotated
+(Gidaris et al. 2018), or in which order its parts are, where it is a sequence.
 It shares no code with the families, so that tuning a model never moves the yardstick.
 """
 
@@ -31,6 +31,8 @@ BATCH, LEARNING_RATE = 128, 2e-3
 COARSEST = 4
 ORDERS = 4
 """In which an item is shown to an extractor that has no labels to learn."""
+TOLD = 0.1
+"""Share of what guessing the commonest class leaves, that an extractor has to tell for labels to be worth learning."""
 RUN = 8
 """Places that are moved together."""
 
@@ -103,7 +105,8 @@ class InDomain(nn.Module):
 
     def figures(self, data: PreparedData) -> dict[str, float]:
         """Return its accuracy on val."""
-        return {"val_accuracy": accuracy(self, data.array("val"), _labels(data, "val"))}
+        labels = _labels(data, "val") if self.about.task == "labels" else None
+        return {"val_accuracy": accuracy(self, data.array("val"), labels)}
 
     def save(self, folder: Path) -> None:
         """Write extractor.safetensors and extractor.json."""
@@ -111,8 +114,12 @@ class InDomain(nn.Module):
 
     @classmethod
     def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> InDomain:
-        """Return an extractor fitted to train."""
-        return fit(data.array("train"), _labels(data, "train"), len(data.classes), data.spec, settings, seed)
+        """Return an extractor fitted to train: to labels, if it can tell those of val, or else to orders."""
+        items, labels = data.array("train"), _labels(data, "train")
+        found = fit(items, labels, len(data.classes), data.spec, settings, seed)
+        if labels is None or _tells(found, data.array("val"), data.labels("val")):
+            return found
+        return fit(items, None, len(data.classes), data.spec, settings, seed)
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
@@ -169,6 +176,12 @@ def accuracy(extractor: InDomain, items: Stored, labels: NDArray[np.int32] | Non
     if labels is None:
         items, labels = _reordered(items, extractor.spec)
     return float((extractor.predict(extractor.features(items)).argmax(1) == labels).mean())
+
+
+def _tells(extractor: InDomain, items: Stored, labels: NDArray[np.int32]) -> bool:
+    """Return whether an extractor tells of the items that are not of the commonest class more than a tenth."""
+    commonest = float(np.bincount(labels).max() / len(labels))
+    return accuracy(extractor, items, labels) > commonest + TOLD * (1 - commonest)
 
 
 def _labels(data: PreparedData, split: Split) -> NDArray[np.int32] | None:

@@ -173,3 +173,9 @@ def test_settings_out_of_bounds_are_refused(wrong):
     AudioContent(**AudioParams(**right).model_dump())
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AudioParams(**(right | wrong))
+
+
+def test_levels_next_to_none_as_models_write_them_are_silence_and_no_hiss():
+    levels = np.random.default_rng(0).integers(0, 8, (2, *CONTENT.spec.shape)).astype(np.uint8)
+    assert np.abs(CONTENT.decode(levels)).max() == 0
+    assert np.abs(CONTENT.decode(levels + np.uint8(8))).max() > 0

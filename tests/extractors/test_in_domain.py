@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline import artefacts
+from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
 from pipeline.extractors import base, in_domain
@@ -136,3 +137,25 @@ def test_every_size_and_colour_can_be_fitted(size, channels):
     items = np.random.default_rng(0).integers(0, 256, (6, *spec.shape), np.uint8)
     found = in_domain.fit(items, None, 0, spec, settings(1), seed=0)
     assert found.features(items).shape == (6, 8)
+
+
+@pytest.mark.parametrize(("shares", "told"), [((0.5, 0.5), True), ((0.9, 0.1), True), ((0.9, 0.1), False)])
+def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_shares(toy, tmp_path, shares, told):
+    names = [f"{part}{kind}.npy" for part in ("train", "val") for kind in ("", "_labels")]
+    for seed, (array, labels) in enumerate([names[:2], names[2:]]):
+        items, classes = toy.items(600, seed), np.arange(600, dtype=np.int32) % 2
+        if shares[0] == 0.9:
+            items = items[(classes == 0) | (np.arange(600) % 10 == 1)]
+            classes = classes[(classes == 0) | (np.arange(600) % 10 == 1)]
+        if not told:
+            classes = np.random.default_rng(seed).permutation(classes)
+        np.save(tmp_path / array, items)
+        np.save(tmp_path / labels, classes)
+    files = {name: artefacts.sha256(tmp_path / name) for name in names}
+    about = {"content": "image", "settings": {"size": 16, "channels": 1}, "learnt": {}, "classes": ["a", "b"]}
+    data = PreparedData(tmp_path, about | {"files": files})
+    found = InDomain.make(data, settings(30), 0)
+    assert found.about.task == ("labels" if told else "order")
+    assert (found.classes(found.features(toy.items(4))) is not None) == told
+    expected = in_domain.accuracy(found, data.array("val"), data.labels("val") if told else None)
+    assert found.figures(data) == {"val_accuracy": expected}
