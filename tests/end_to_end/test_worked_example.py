@@ -48,7 +48,7 @@ def test_both_families_learn_the_content_of_the_page(place):
         changes = [part for word in words[3:] for part in ("-S", word)]
         assert ran(do(place, *words[:3], *changes))[-3:] == ["train", "evaluate", "register"]
         scores = read(place / "reports/evaluate/metrics.json")
-        assert {"frechet_in_domain", "value_distance", "value_distance_floor", "class_distance"} <= scores.keys()
+        assert {"frechet_in_domain", "value_distance", "value_distance_floor"} <= scores.keys()
         do(place, "python", "-c", PIPELINE, "sample", "model", "-n", "2", "--out", family)
         rows = [(place / family / f"sample-{i}.csv").read_text().split(",") for i in range(2)]
         assert [len(row) for row in rows] == [30, 30]
