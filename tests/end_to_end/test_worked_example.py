@@ -38,6 +38,10 @@ def test_the_content_of_the_page_passes_the_checks_of_code(place):
     do(place, "ruff", "check", "pipeline")
     do(place, "ruff", "format", "--check", "pipeline")
     do(place, "mypy", "pipeline/contents/table.py")
+    do(place, "python", "docs/write_params.py", PYTHONPATH=".")
+    assert "`table.columns`" in (place / "docs/params.md").read_text()
+    do(place, "python", "-m", "pytest", "-q", "tests/test_contracts.py")
+    do(place, "python", "-m", "pytest", "-q", "tests/test_params.py", "-k", "table or unknown or allow or section")
 
 
 @pytest.mark.slow
