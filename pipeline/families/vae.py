@@ -86,6 +86,7 @@ class Vae(Family):
     def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
         """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10).
 
+        log p(x | z) is the likelihood's `objective`: of tokens, that with some of those before hidden.
         Of tokens, the KL of a dimension counts free_bits at least (Kingma et al. 2016, eq. 15, here item by item, so
         that a batch can be shared out): what z tells up to there costs nothing, so a strong decoder does not ignore it.
         """
