@@ -43,7 +43,7 @@ def alone(client: MlflowClient, name: str) -> Iterator[None]:
                 return
         finally:
             client.delete_registered_model_tag(name, key)
-        time.sleep(random.SystemRandom().uniform(0, PAUSE))
+        time.sleep(random.SystemRandom().uniform(0, PAUSE))  # by chance, so that two who met do not meet again
     raise TrackingError(f"{other} is changing the aliases of {name}; run it again in a moment")
 
 

@@ -124,7 +124,7 @@ def evaluate(
             **entropy,
             **_likelihoods(model, test, chosen, seed),
         }
-        of_test, of_samples = yardstick.classes(reference.test), yardstick.classes(sampled)
+        of_test, of_samples = (yardstick.class_probabilities(each) for each in (reference.test, sampled))
         if of_test is not None and of_samples is not None:
             estimates |= of_classes(of_test, of_samples)
         begin("pictures")

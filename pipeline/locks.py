@@ -49,7 +49,7 @@ def locked(path: Path) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise Taken(_named(path)) from None
-                time.sleep(0.01)
+                time.sleep(0.01)  # flock itself waits for ever or not at all
                 continue
             if not _is_at(path, file):
                 continue  # whoever held it before has removed it

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from pipeline.contents import strings, text_pages, windows
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
 from pipeline.contents.text_files import Document
-from pipeline.contents.vocabulary import Bpe, Bytes, Vocabulary, learn_bpe, learn_bytes
+from pipeline.contents.vocabulary import ALL_BYTES, Bpe, Bytes, Vocabulary, learn_bpe, learn_bytes
 from pipeline.errors import SourceError
 
 
@@ -34,13 +34,13 @@ class TokenContent(ABC):
         alphabet: Sequence[int] | None,
         tokenizer: str | None,
     ) -> None:
-        """Set tokens of a window, what they are, how many pairs give at most, items (0: all), and what was learnt.
+        """Set tokens of a window, what they are, how many "bpe" has at most, items (0: all), and what was learnt.
 
         Until that is known, all bytes are tokens.
         """
         self.length, self.size, self.most = length, size, most
         self.pairs = vocabulary == "bpe"
-        self.vocabulary: Vocabulary = Bpe(tokenizer) if tokenizer else Bytes(alphabet) if alphabet else Bytes()
+        self.vocabulary: Vocabulary = Bpe(tokenizer) if tokenizer else Bytes(alphabet or ALL_BYTES)
         self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
 
     @abstractmethod

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+ALL_BYTES = range(1, 256)
+"""Those that a text may have; NUL is none of them."""
+
+
 class Vocabulary(Protocol):
     """Tokens, each of which stands for some bytes of UTF-8.
 
@@ -36,9 +40,9 @@ class Vocabulary(Protocol):
 
 
 class Bytes:
-    """Bytes of UTF-8, those of an alphabet: token t is its byte t - 1. NUL, which no text has, is in none."""
+    """Bytes of UTF-8, those of an alphabet without NUL: token t is its byte t - 1."""
 
-    def __init__(self, alphabet: Sequence[int] = range(1, 256)) -> None:
+    def __init__(self, alphabet: Sequence[int] = ALL_BYTES) -> None:
         """Set the bytes that there are."""
         self.size = 1 + len(alphabet)
         self._bytes = np.array([0, *alphabet], np.uint8)

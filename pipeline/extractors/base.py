@@ -64,8 +64,8 @@ class Extractor(Protocol):
         """Return features (n, d) of stored arrays (n, *shape)."""
         ...
 
-    def classes(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return each class's probability, (n, classes), by rows of features; None if it does not know the classes."""
+    def class_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the probability of each class for each row of features, (n, classes); None if it knows no classes."""
         ...
 
     def figures(self, data: PreparedData) -> dict[str, Any]:

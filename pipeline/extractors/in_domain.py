@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -59,12 +59,12 @@ class InDomain(nn.Module):
 
     name = "in_domain"
     kept = 50_000
-    protocol: ClassVar[dict[str, str]] = {"resize": "none", "precision": "float32"}
 
     def __init__(self, about: About, spec: DataSpec) -> None:
         """Set the sizes."""
         super().__init__()
         self.about, self.spec = about, spec
+        self.protocol = {"resize": "none", "precision": "float32", "task": about.task}
         channels, *sides = spec.x_shape
         conv, pool = CONVOLUTIONS[spec.layout]
         layers: list[nn.Module] = []
@@ -94,14 +94,14 @@ class InDomain(nn.Module):
         return found
 
     @torch.no_grad()
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of each of its classes, or orders, (n, classes), by rows of features."""
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of each class, or order, for each row of features, (n, classes)."""
         found: NDArray[np.float32] = self.head(torch.from_numpy(features)).softmax(1).numpy()
         return found
 
-    def classes(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return each class's probability, (n, classes), by rows of features; None if it was fitted to orders."""
-        return self.predict(features) if self.about.task == "labels" else None
+    def class_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the probability of each class for each row of features, (n, classes); None if fitted to orders."""
+        return self.probabilities(features) if self.about.task == "labels" else None
 
     def figures(self, data: PreparedData) -> dict[str, float]:
         """Return its accuracy on val."""
@@ -162,7 +162,7 @@ def fit(
         for x, y in _batches(items, labels, spec, seed, epoch):
             loss = F.cross_entropy(extractor(x), y)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
             optimiser.step()
             schedule.step()
             bar.update()
@@ -175,7 +175,7 @@ def accuracy(extractor: InDomain, items: Stored, labels: NDArray[np.int32] | Non
     """Return the share of items whose class (or order) the extractor tells."""
     if labels is None:
         items, labels = _reordered(items, extractor.spec)
-    return float((extractor.predict(extractor.features(items)).argmax(1) == labels).mean())
+    return float((extractor.probabilities(extractor.features(items)).argmax(1) == labels).mean())
 
 
 def _tells(extractor: InDomain, items: Stored, labels: NDArray[np.int32]) -> bool:

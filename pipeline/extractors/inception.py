@@ -69,7 +69,7 @@ class Inception:
                 bar.update(len(x))
         return found
 
-    def classes(self, features: NDArray[np.float32]) -> None:
+    def class_probabilities(self, features: NDArray[np.float32]) -> None:
         """Return None: it does not know the data's classes."""
 
     def figures(self, data: PreparedData) -> dict[str, float]:

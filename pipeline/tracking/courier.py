@@ -45,7 +45,7 @@ class Courier(threading.Thread):
 
     def run(self) -> None:
         """Deliver every few seconds, until `close`."""
-        monitor: Any = SystemMetricsMonitor(self.run_id)  # type: ignore[no-untyped-call]
+        monitor: Any = SystemMetricsMonitor(self.run_id)  # type: ignore[no-untyped-call]  # MLflow leaves it without types
         pause, read = PAUSE, time.monotonic()
         while not self._over.wait(pause):
             if time.monotonic() - read >= LOAD:

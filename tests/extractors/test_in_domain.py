@@ -91,7 +91,7 @@ def test_a_loaded_extractor_gives_the_same_features(toy, fitted, tmp_path):
     np.testing.assert_array_equal(loaded.features(items), fitted.features(items))
     assert loaded.about == fitted.about
     features = fitted.features(items)
-    np.testing.assert_array_equal(loaded.predict(features), fitted.predict(features))
+    np.testing.assert_array_equal(loaded.probabilities(features), fitted.probabilities(features))
 
 
 def test_the_digest_is_that_of_the_weights(toy, fitted, tmp_path):
@@ -156,6 +156,7 @@ def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_share
     data = PreparedData(tmp_path, about | {"files": files})
     found = InDomain.make(data, settings(30), 0)
     assert found.about.task == ("labels" if told else "order")
-    assert (found.classes(found.features(toy.items(4))) is not None) == told
+    assert (found.class_probabilities(found.features(toy.items(4))) is not None) == told
+    assert found.protocol["task"] == found.about.task
     expected = in_domain.accuracy(found, data.array("val"), data.labels("val") if told else None)
     assert found.figures(data) == {"val_accuracy": expected}

@@ -112,7 +112,7 @@ def test_a_loaded_extractor_gives_the_same_features_and_says_how_they_are_made(m
     np.testing.assert_array_equal(loaded.features(array), first.features(array))
     assert loaded.protocol == first.protocol
     assert loaded.protocol["precision"] == "float32"
-    assert loaded.classes(first.features(array)) is None
+    assert loaded.class_probabilities(first.features(array)) is None
 
 
 @pytest.mark.slow
