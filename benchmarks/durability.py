@@ -17,13 +17,12 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 from unittest import mock
 
 import numpy as np
 import psutil
 import pytorch_lightning as pl
+from parts import Parts
 
 from pipeline import batches, families, game, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
@@ -35,27 +34,11 @@ from pipeline.work import Work
 
 
 class Meter(pl.Callback):
-    """Adds up the seconds of each part, and notes the sums at the end of each epoch."""
+    """Notes the sums of the parts at the end of each epoch."""
 
-    def __init__(self) -> None:
-        self.parts = dict.fromkeys(["checkpoints", "figures", "generators"], 0.0)
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self.notes: list[dict[str, float]] = []
-        self.inside = False
-
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, its seconds added to a part unless another part is under way."""
-
-        def run(*words: Any, **named: Any) -> Any:
-            if self.inside:
-                return function(*words, **named)
-            self.inside, begin = True, time.perf_counter()
-            try:
-                return function(*words, **named)
-            finally:
-                self.parts[part] += time.perf_counter() - begin
-                self.inside = False
-
-        return run
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.note()
@@ -67,7 +50,7 @@ class Meter(pl.Callback):
         beside = {thread.native_id for thread in threading.enumerate()} - {threading.main_thread().native_id}
         threads = [thread for thread in psutil.Process().threads() if thread.id in beside]
         processor = sum(thread.user_time + thread.system_time for thread in threads)
-        self.notes.append(self.parts | {"threads": processor, "all": time.perf_counter()})
+        self.notes.append(self.parts.seconds | {"threads": processor, "all": time.perf_counter()})
 
     def epochs(self) -> list[dict[str, float]]:
         """Return the seconds of each part in each epoch but the first."""
@@ -79,17 +62,16 @@ def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
     """Train, and return the seconds of each part in each epoch."""
     about = SavedModel(params.family, params.content, {"train": params.train.model_dump()}, data.digest)
     family = families.build(params.family, params.family_section.model_dump(), data.spec)
-    meter = Meter()
-    parts: list[tuple[Any, str, str]] = [
+    parts = Parts()
+    meter = Meter(parts)
+    places = (
         (Checkpoints, "on_train_batch_end", "checkpoints"),
         (Checkpoints, "on_train_epoch_end", "checkpoints"),
         (Game, "flush", "figures"),
         (game, "torch_rng", "generators"),
         (batches, "numpy_rng", "generators"),
-    ]
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, DVC_ROOT=folder):
-        for owner, name, part in parts:
-            mock.patch.object(owner, name, meter.timed(part, getattr(owner, name))).start()
+    )
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, DVC_ROOT=folder), parts.of(*places):
         work = Work("benchmark")
         with work.alone(), tracking.start(about, data, params.runtime, work) as run:
             order = Batches(np.array(data.array("train")), params.train.batch_size, params.seed, lambda: played.done)

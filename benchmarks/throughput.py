@@ -1,112 +1,141 @@
-"""Training throughput: the train stage's code against a bare PyTorch loop, in turn, over the same network and data.
+"""Training throughput: the train stage's code against loops and libraries that people would use instead.
 
-Ours is Lightning with the game, moving average, figures of every step to MLflow (a fresh SQLite store) and checkpoints;
-the bare loop gathers batches from memory and steps a fused Adam, and does nothing else. Run from a workspace that has
-data/prepared: python benchmarks/throughput.py [--family gan] [--steps 200] [--rounds 5]
+All take the same network, batches and data, in turn. `ours` is the stage's code: Lightning, moving average, figures of
+every step to MLflow (a fresh SQLite store), a checkpoint at the end. `bare` is a plain PyTorch loop over data in
+memory, with Adam as it comes; `limit` is that loop with all that helps; `template` is Lightning with a DataLoader, a
+torchvision transform for each item, and MLFlowLogger; `pythae` is pythae's trainer with these networks in its VAE.
+`--helps` measures what the loop gains by a fused Adam, weights in channels_last, compilation and bfloat16.
+Run from a workspace: python benchmarks/throughput.py [--family gan] [--size 64 --channels 3] [--rounds 5] [--helps]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
+from loops import HELPS, Clock, bare, pythae, template
+from parts import Parts
+from turns import Spread, in_turn, machine, ratios
+from workspaces import stage, workspace
 
-from pipeline import families, project
+from pipeline import families, game, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches
+from pipeline.contents.base import DataSpec
+from pipeline.families.base import Family
 from pipeline.game import Game
 from pipeline.params import Params
-from pipeline.rng import Noise, torch_rng
-from pipeline.training import fit
+from pipeline.training import Checkpoints, fit
 from pipeline.work import Work
 
-
-class Clock(pl.Callback):
-    """Notes when the first step of interest begins and when the last one ends, its checkpoint included."""
-
-    def __init__(self, skip: int) -> None:
-        self.skip, self.begin, self.end = skip, 0.0, 0.0
-
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: object, index: int) -> None:
-        if index == self.skip:
-            self.begin = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.end = time.perf_counter()
+LIMIT = ("fused",)
+"""What helps the loop on this machine, by `--helps`."""
+TARGETS = {"limit": 0.95, "template": 1.5, "pythae": 1.25}
 
 
-def ours(params: Params, data: PreparedData, steps: int, skip: int) -> float:
-    """Return seconds a step through the real training code."""
-    from pipeline import tracking
+class Task(NamedTuple):
+    """What is trained: a family by its params, on the first items of some data."""
 
-    batch = params.train.batch_size
-    array = data.array("train")[: (steps + skip) * batch]
-    settings = params.train.model_copy(update={"epochs": 1})
-    family = families.build(params.family, params.family_section.model_dump(), data.spec)
-    about = SavedModel(params.family, "image", {"train": settings.model_dump()}, data.digest)
-    clock = Clock(skip)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["DVC_ROOT"] = folder
+    params: Params
+    data: PreparedData
+
+    def family(self) -> Family:
+        """Build the family."""
+        torch.manual_seed(0)
+        return families.build(self.params.family, self.params.family_section.model_dump(), self.data.spec)
+
+
+def ours(task: Task, steps: int, skip: int, parts: Parts | None = None) -> float:
+    """Return seconds a step through the real training code; `parts` learns where they go."""
+    batch, clock = task.params.train.batch_size, Clock(skip)
+    settings = task.params.train.model_copy(update={"epochs": 1})
+    about = SavedModel(task.params.family, "image", {"train": settings.model_dump()}, task.data.digest)
+    family, meter = task.family(), parts or Parts()
+    places = (
+        (Batches, "__iter__", "data"),
+        (DataSpec, "scale", "data"),
+        (type(family), "loss", "forward"),
+        (Game, "manual_backward", "backward"),
+        (torch.optim.Adam, "step", "optimiser"),
+        (torch.optim.Adam, "zero_grad", "optimiser"),
+        (Game, "_move_average", "moving average"),
+        (Game, "_note", "figures"),
+        (Game, "flush", "figures"),
+        (Checkpoints, "_save", "checkpoint"),
+        (game, "torch_rng", "generators"),
+    )
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, DVC_ROOT=folder), meter.of(*places):
         work = Work("benchmark")
-        with work.alone(), tracking.start(about, data, params.runtime, work) as run:
-            batches = Batches(array, batch, 0, lambda: game.done)
-            game = Game(family, settings, len(batches), 0)
-            game.log_figures = run.figures
-            fit(game, batches, params.runtime, work.checkpoints, [clock], run.settled)
-    return (clock.end - clock.begin) / steps
+        with work.alone(), tracking.start(about, task.data, task.params.runtime, work) as run:
+            batches = Batches(task.data.array("train")[: (steps + skip) * batch], batch, 0, lambda: played.done)
+            played = Game(family, settings, len(batches), 0)
+            played.log_figures = run.figures
+            fit(played, batches, task.params.runtime, work.checkpoints, [clock], run.settled)
+    return clock.seconds / steps
 
 
-def bare(params: Params, data: PreparedData, steps: int, skip: int) -> float:
-    """Return seconds a step of a plain loop."""
-    batch = params.train.batch_size
-    array = torch.from_numpy(np.array(data.array("train")))
-    family = families.build(params.family, params.family_section.model_dump(), data.spec)
-    players = {}
-    for player in family.players:
-        chosen = family.optimiser(player)
-        weights = family.get_submodule(player).parameters()
-        players[player] = torch.optim.Adam(weights, chosen.learning_rate, chosen.betas, fused=True)
-    order, rng = torch.randperm(len(array)), torch_rng(0, "bare")
-    begin = 0.0
-    for step in range(steps + skip):
-        if step == skip:
-            begin = time.perf_counter()
-        at = step * batch % (len(array) - batch)
-        x = data.spec.scale(array[order[at : at + batch]])
-        for player, optimiser in players.items():
-            for other in players:
-                family.get_submodule(other).requires_grad_(other == player)
-            loss = family.loss(player, x, Noise(rng), 0.5).total
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    return (time.perf_counter() - begin) / steps
+def things(task: Task, steps: int, skip: int) -> dict[str, Callable[[], float]]:
+    """Return what is measured, by name: each gives its seconds a step."""
+    batch = task.params.train.batch_size
+    array = np.array(task.data.array("train")[: (steps + skip) * batch])
+    found: dict[str, Callable[[], float]] = {
+        "ours": partial(ours, task, steps, skip),
+        "bare": lambda: bare(task.family(), array, batch, skip, ()),
+        "limit": lambda: bare(task.family(), array, batch, skip, LIMIT),
+        "template": lambda: template(task.family(), array, batch, skip),
+    }
+    if task.params.family == "vae":
+        found["pythae"] = lambda: pythae(task.family(), array, batch, skip)
+    return found
 
 
 def main() -> None:
-    """Measure in turn, and print medians and ratios."""
+    """Measure in turn, and print medians, ratios and shares."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=sorted(families.FAMILIES), default="vae")
-    parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--skip", type=int, default=10, help="steps before the clock starts")
+    parser.add_argument("--size", type=int, default=32, help="pixels of a side")
+    parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--skip", type=int, default=5, help="steps before the clock starts")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--helps", action="store_true", help="measure what helps a bare loop, and nothing else")
     words = parser.parse_args()
-    workspace = project.workspace()
-    params = Params.load(workspace).model_copy(update={"family": words.family})
-    data = PreparedData.open(workspace)
-    ratios, items = [], params.train.batch_size
-    for _ in range(words.rounds):
-        mine, plain = ours(params, data, words.steps, words.skip), bare(params, data, words.steps, words.skip)
-        ratios.append(plain / mine)
-        rates = f"ours {items / mine:7.0f} items/s, bare {items / plain:7.0f} items/s"
-        print(f"{rates}, ratio {plain / mine:.3f}", flush=True)
-    print(f"{words.family}: median ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+    root = project.workspace()
+    with tempfile.TemporaryDirectory() as name:
+        folder = workspace(Path(name), root, {"image.size": words.size, "image.channels": words.channels})
+        (folder / "data").mkdir()
+        (folder / "data" / "raw").symlink_to(root / "data" / "raw")
+        stage("prepare", folder)
+        params = Params.load(folder).model_copy(update={"family": words.family})
+        task, parts = Task(params, PreparedData.open(folder)), Parts()
+        batch = params.train.batch_size
+        if words.helps:
+            array = np.array(task.data.array("train")[: (words.steps + words.skip) * batch])
+            chosen: dict[str, Callable[[], float]] = {
+                " and ".join(helps) or "none": partial(bare, task.family(), array, batch, words.skip, helps)
+                for helps in HELPS
+            }
+            first = "none"
+        else:
+            chosen, first = things(task, words.steps, words.skip), "ours"
+        taken = in_turn(chosen, words.rounds)
+        whole = ours(task, words.steps, 0, parts) * words.steps
+    print(machine("pytorch-lightning", "mlflow", "pythae"))
+    print(f"{words.family}, {words.channels} x {words.size} x {words.size}, batches of {batch}")
+    for each, seconds in taken.items():
+        rate, ratio = Spread.of([batch / second for second in seconds]), ratios(seconds, taken[first])
+        goal = f", asked {TARGETS[each]}" if each in TARGETS else ""
+        print(f"{each}: {rate} items a second; {first} is {ratio} times as fast{goal}")
+    shares = ", ".join(f"{part} {seconds / whole:.1%}" for part, seconds in parts.seconds.items())
+    print(f"of a step of ours: {shares}, the rest {1 - sum(parts.seconds.values()) / whole:.1%}")
 
 
 if __name__ == "__main__":

@@ -52,11 +52,6 @@ class Game(pl.LightningModule):
             found.append(torch.optim.Adam(weights, chosen.learning_rate, chosen.betas, fused=True))
         return found
 
-    def on_fit_start(self) -> None:
-        """Lay weights out as convolutions on a GPU want them; on a CPU that costs more than it gains."""
-        if self.device.type == "cuda":
-            self.family.to(memory_format=torch.channels_last)
-
     def training_step(self, share: Share, index: int) -> None:
         """Let every player take a step on this process's share of the batch, then move the average."""
         x = self.family.spec.scale(share.items)

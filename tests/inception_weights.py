@@ -10,7 +10,7 @@ from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 
-class Blank(FeatureExtractorInceptionV3):  # type: ignore[misc] # it has no types
+class Blank(FeatureExtractorInceptionV3):
     """The network with the weights that it was initialised with."""
 
     def load_state_dict(self, *_, **__):

@@ -1,12 +1,14 @@
 """Networks on grids: an encoder to a vector, a decoder from one, a critic to one number.
 
-All begin or end with patches, since convolutions at full resolution cost most and add least.
+All begin or end with patches, since convolutions at full resolution cost most and add least. Features lie channels last
+from the first layer to the last, which convolutions are fastest with.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -28,11 +30,11 @@ class Patches(nn.Module):
         self.patch = patch
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (n, channels * patch**2, height / patch, width / patch)."""
+        """Return (n, channels * patch**2, height / patch, width / patch), channels last in memory."""
         bottom, right = (-x.shape[-2]) % self.patch, (-x.shape[-1]) % self.patch
         if bottom or right:
             x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        return F.pixel_unshuffle(x, self.patch)
+        return F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
 
 
 class Up(nn.Module):
@@ -48,6 +50,27 @@ class Up(nn.Module):
         """Return (n, to, *target)."""
         height, width = self.target
         return F.pixel_shuffle(self.conv(h), self.factor)[..., :height, :width]
+
+
+class Flatten(nn.Module):
+    """Make vectors of grids, place by place: as they lie in memory, so that nothing is copied."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return (n, height * width * channels)."""
+        return h.movedim(1, 3).flatten(1)
+
+
+class Unflatten(nn.Module):
+    """Make grids of vectors: the way back from `Flatten`."""
+
+    def __init__(self, channels: int, sides: tuple[int, int]) -> None:
+        """Set the sizes of a grid."""
+        super().__init__()
+        self.channels, self.sides = channels, sides
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return (n, channels, *sides)."""
+        return h.view(len(h), *self.sides, self.channels).movedim(3, 1)
 
 
 class _Shape:
@@ -73,7 +96,7 @@ class Encoder(nn.Sequential):
         for fine, coarser in pairwise(shape.widths):
             layers += [norm(fine), nn.SiLU(), nn.Conv2d(fine, coarser, 3, stride=2, padding=1)]
         layers += [Residual(nn.Conv2d, coarse) for _ in range(blocks)]
-        layers += [norm(coarse), nn.SiLU(), nn.Flatten(), nn.Linear(shape.flat, size)]
+        layers += [norm(coarse), nn.SiLU(), Flatten(), nn.Linear(shape.flat, size)]
         super().__init__(*layers)
 
 
@@ -86,7 +109,7 @@ class Decoder(nn.Sequential):
         """Set the sizes; `blocks` residual blocks stand on the coarsest grid; the channels are those of items."""
         shape = _Shape(spec, width, patch)
         coarse = shape.widths[-1]
-        layers: list[nn.Module] = [nn.Linear(size, shape.flat), nn.Unflatten(1, (coarse, *shape.sides[-1]))]
+        layers: list[nn.Module] = [nn.Linear(size, shape.flat), Unflatten(coarse, shape.sides[-1])]
         layers += [Residual(nn.Conv2d, coarse) for _ in range(blocks)]
         for i in reversed(range(1, len(shape.widths))):
             coarser, finer = shape.widths[i], shape.widths[i - 1]
@@ -108,5 +131,5 @@ class Critic(nn.Sequential):
             layers += [nn.SiLU(), spectral_norm(nn.Conv2d(fine, coarser, 3, stride=2, padding=1))]
         layers += [Residual(nn.Conv2d, shape.widths[-1], normalised=False, wrap=spectral_norm) for _ in range(blocks)]
         # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
-        layers += [nn.SiLU(), nn.Flatten(), spectral_norm(nn.Linear(shape.flat, 1, bias=False))]
+        layers += [nn.SiLU(), Flatten(), spectral_norm(nn.Linear(shape.flat, 1, bias=False))]
         super().__init__(*layers)

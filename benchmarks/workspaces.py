@@ -1,0 +1,38 @@
+"""Workspaces beside the repository's: its code and raw data, with params of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import project
+
+
+def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
+    """Make one in a folder, with the params of another and changes by dotted name, and return the folder."""
+    params = yaml.safe_load((source / "params.yaml").read_text())
+    for name, value in changes.items():
+        *sections, field = name.split(".")
+        section = params
+        for each in sections:
+            section = section[each]
+        section[field] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / project.LAYOUT).symlink_to(source / project.LAYOUT)
+    return folder
+
+
+def stage(name: str, folder: Path) -> None:
+    """Run a stage in a workspace, with a tracking store there.
+
+    Raises:
+        subprocess.CalledProcessError: it failed, and has said why.
+    """
+    env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | {"DVC_ROOT": str(folder)}
+    subprocess.run([sys.executable, "-m", f"pipeline.stages.{name}"], cwd=folder, env=env, check=True)
