@@ -8,12 +8,14 @@ each keeps what it can of the reference. The same images of data/prepared, the s
     clean-fid              FID, KID
     ours, all              the distance at infinity and intervals too, which the others do not have
 
+By default against torch-fidelity alone: the others take roots of matrices for tens of seconds.
 Batches are each one's default, or --batch. Ours and torch-fidelity's scores are to agree; the others resize otherwise.
 The fewer the images the more the metrics count: with --rows they are timed by themselves on that many rows of features.
 OMP_NUM_THREADS sets the threads of all.
 Without the published weights, `python tests/inception_weights.py FILE` writes random ones.
 Run from a workspace that has data/prepared:
-python benchmarks/evaluation.py [--weights FILE] [--images 48] [--rounds 2] [--against torch-fidelity] [--rows 2000]
+python benchmarks/evaluation.py [--weights FILE] [--images 48] [--rounds 2] [--rows 2000]
+    [--against torch-fidelity pytorch-fid clean-fid]
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from pipeline.extractors import weights
 from pipeline.extractors.inception import SIZE
 
 OURS = "ours"
+OTHERS = ["torch-fidelity", "pytorch-fid", "clean-fid"]
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -103,7 +106,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48, help="of the reference, and samples")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, help="of the others; otherwise each one's default")
-    parser.add_argument("--against", nargs="*", default=["torch-fidelity", "pytorch-fid", "clean-fid"])
+    parser.add_argument("--against", nargs="*", default=["torch-fidelity"], choices=OTHERS)
     parser.add_argument("--rows", type=int, default=0, help="of features that metrics are timed on by themselves")
     words = parser.parse_args()
     data, everyone = PreparedData.open(project.workspace()), contestants(words.batch)
