@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -72,40 +73,41 @@ def moments(features: NDArray[np.floating]) -> Moments:
 def distance(a: Moments, b: Moments) -> float:
     """Return |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two normals.
 
-    The trace of the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric: the
-    result is real also where there are fewer samples than features.
+    The trace of the root is the sum of the roots of the eigenvalues of F' C_b F, where C_a = F F', which is symmetric:
+    the result is real also where there are fewer samples than features.
     """
-    return _distance(a, b, _power(a.covariance, 0.5))
+    return _distance(a, b, _factor(a.covariance))
 
 
-def _distance(a: Moments, b: Moments, root: NDArray[np.float64]) -> float:
-    """Return the distance, given the root of the covariance of a."""
-    middle = root @ b.covariance @ root
-    apart = np.square(a.mean - b.mean).sum() + np.trace(a.covariance) + np.trace(b.covariance)
-    return max(0.0, float(apart - 2 * _sum_of_roots((middle + middle.T) / 2)))
+def _distance(a: Moments, b: Moments, factor: NDArray[np.float64]) -> float:
+    """Return the distance, given the factor of the covariance of a."""
+    middle = factor.T @ b.covariance @ factor
+    return _from_eigenvalues(a, b.mean, float(np.trace(b.covariance)), np.linalg.eigvalsh((middle + middle.T) / 2))
 
 
-def _distance_of_few(a: Moments, few: NDArray[np.float64], root: NDArray[np.float64]) -> float:
-    """Return the distance of a normal from that of items (n, d), n < d, given the root of its covariance.
-
-    The eigenvalues that count are those of a Gram matrix of n rows.
-    """
-    rooted = few @ root
-    centred = (rooted - rooted.mean(0)) / np.sqrt(len(few) - 1)
-    apart = np.square(a.mean - few.mean(0)).sum() + np.trace(a.covariance) + few.var(0, ddof=1).sum()
-    return max(0.0, float(apart - 2 * _sum_of_roots(centred @ centred.T)))
-
-
-def _sum_of_roots(matrix: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.linalg.eigvalsh(matrix).clip(min=0)).sum())
+def _from_eigenvalues(a: Moments, mean: NDArray[np.float64], variance: float, values: NDArray[np.floating]) -> float:
+    """Return the distance of a normal from one of that mean and total variance, by the eigenvalues under the root."""
+    apart = np.square(a.mean - mean).sum() + np.trace(a.covariance) + variance
+    return max(0.0, float(apart - 2 * np.sqrt(values.clip(min=0)).sum()))
 
 
 def frechet(real: NDArray[np.floating], generated: NDArray[np.floating]) -> Estimate:
-    """Return the Frechet distance of two sets of features (n, d) and (m, d)."""
+    """Return the Frechet distance of two sets of features (n, d) and (m, d).
+
+    Influences follow from the derivative by the own mean, 2 (m - m_o), and that by the own covariance, I - T, with the
+    optimal transport T from the own normal to the other. With C_a = F F' and F' C_b F = U S^2 U', that from b to a is
+    G G' of G = F U S^(-1/2), and that from a to b, its inverse where both span, H H' of H = C_b G S^(-1).
+    """
     a, b = moments(real), moments(generated)
-    root_a, root_b = (_power(each.covariance, 0.5) for each in (a, b))
-    parts = {TEST: _influence(real, a, b, root_b), SAMPLES: _influence(generated, b, a, root_a)}
-    return Estimate(_distance(a, b, root_a), parts)
+    factor = _factor(a.covariance)
+    middle = factor.T @ b.covariance @ factor
+    values, vectors = np.linalg.eigh((middle + middle.T) / 2)
+    spanned = values > NEGLIGIBLE * values.max(initial=0.0)
+    scales = np.sqrt(values[spanned])
+    to_real = factor @ (vectors[:, spanned] / np.sqrt(scales))
+    to_generated = b.covariance @ (to_real / scales)
+    parts = {TEST: _influence(real, a, b, to_generated), SAMPLES: _influence(generated, b, a, to_real)}
+    return Estimate(_from_eigenvalues(a, b.mean, float(np.trace(b.covariance)), values), parts)
 
 
 def frechet_infinity(
@@ -125,46 +127,57 @@ def frechet_infinity(
         raise ValueError(f"no line goes through the distances of {n} samples")
     slopes = 1 / ends - np.mean(1 / ends)
     weights = 1 / len(ends) - slopes * np.mean(1 / ends) / np.square(slopes).sum()
-    a = moments(real)
-    root, value, counted = _power(a.covariance, 0.5), 0.0, np.zeros(n)
+    a, plain = moments(real), plain or frechet(real, generated)
+    factor, counted = _factor(a.covariance), np.full(n, weights[-1])
+    value = weights[-1] * plain.value
     for _ in range(ORDERS):
         order, running = rng.permutation(n), RunningMoments(size)
-        for end, weight in zip(ends, weights / ORDERS, strict=True):
-            if end < size:
-                value += weight * _distance_of_few(a, checked(generated[order[:end]]), root)
-            else:
-                rest = order[running.n : end]
-                for rows in blocks(len(rest), size):
-                    running.add(generated[rest[rows]])
-                value += weight * _distance(a, running.moments(), root)
+        few = ends[:-1][ends[:-1] < size]
+        apart = list(_distances_of_few(a, checked(generated[order[: few[-1]]]), few, factor)) if len(few) else []
+        for end in ends[len(few) : -1]:
+            rest = order[running.n : end]
+            for rows in blocks(len(rest), size):
+                running.add(generated[rest[rows]])
+            apart.append(_distance(a, running.moments(), factor))
+        value += float(np.dot(weights[:-1], apart)) / ORDERS
+        for end, weight in zip(ends[:-1], weights[:-1] / ORDERS, strict=True):
             counted[order[:end]] += weight * n / end
-    parts = (plain or frechet(real, generated)).parts
-    effect = parts[SAMPLES] * counted
-    return Estimate(value, {TEST: parts[TEST], SAMPLES: effect - effect.mean()})
+    effect = plain.parts[SAMPLES] * counted
+    return Estimate(value, {TEST: plain.parts[TEST], SAMPLES: effect - effect.mean()})
+
+
+def _distances_of_few(
+    a: Moments, few: NDArray[np.float64], ends: NDArray[np.int64], factor: NDArray[np.float64]
+) -> Iterator[float]:
+    """Yield the distance of a normal from that of the first items (n, d) up to each end, all fewer than d.
+
+    The eigenvalues that count are those of a Gram matrix of n rows, given the factor of the covariance of a.
+    """
+    rooted = (few - few.mean(0)) @ factor
+    products = rooted @ rooted.T
+    for end in ends:
+        gram = products[:end, :end] - products[:end, :end].mean(0)
+        gram -= gram.mean(1)[:, None]
+        mean, variance = few[:end].mean(0), float(few[:end].var(0, ddof=1).sum())
+        yield _from_eigenvalues(a, mean, variance, np.linalg.eigvalsh((gram + gram.T) / 2 / (end - 1)))
 
 
 def _influence(
-    features: NDArray[np.floating], own: Moments, other: Moments, root: NDArray[np.float64]
+    features: NDArray[np.floating], own: Moments, other: Moments, transport: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the influence of each item on the distance of its set's normal from another.
-
-    The derivative by the own mean is 2 (m - m_o), and that by the own covariance is I - T, with the optimal transport
-    from the own normal to the other, T = C_o^(1/2) (C_o^(1/2) C C_o^(1/2))^(-1/2) C_o^(1/2), given `root` C_o^(1/2).
-    """
-    transport = root @ _power(root @ own.covariance @ root, -0.5) @ root
-    shift, form = 2 * (own.mean - other.mean), np.eye(len(own.mean)) - transport
+    """Return the influence of each item on the distance of its set's normal from another, given G of transport G G'."""
+    shift = 2 * (own.mean - other.mean)
     found = np.empty(len(features))
     for rows in blocks(*features.shape):
         centred = np.asarray(features[rows], np.float64) - own.mean
-        found[rows] = centred @ shift + (centred @ form * centred).sum(1)
+        found[rows] = centred @ shift + np.square(centred).sum(1) - np.square(centred @ transport).sum(1)
     found -= found.mean()
     return found
 
 
-def _power(matrix: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    """Return a power of a symmetric positive matrix, on the directions that it spans."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    spanned = values > NEGLIGIBLE * max(values[-1], 0.0)
-    powers = np.where(spanned, np.where(spanned, values, 1.0) ** power, 0.0)
-    found: NDArray[np.float64] = (vectors * powers) @ vectors.T
+def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return F (d, r) with F F' a symmetric positive matrix, from the r directions that it spans."""
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    spanned = values > NEGLIGIBLE * values.max(initial=0.0)
+    found: NDArray[np.float64] = vectors[:, spanned] * np.sqrt(values[spanned])
     return found

@@ -41,16 +41,12 @@ class _Balls:
     def __init__(self, centres: NDArray[np.float64], points: NDArray[np.float64], k: int) -> None:
         self.k = k
         radii = np.concatenate([np.partition(apart, k, axis=1)[:, k] for _, apart in squared(centres, centres)])
-        n, m = len(centres), len(points)
-        self.points_in, self.balls_of = np.zeros(n), np.zeros(m)
+        inside = np.empty((len(centres), len(points)), bool)
         for rows, apart in squared(centres, points):
-            inside = apart < radii[rows, None]
-            self.points_in[rows], self.balls_of = inside.sum(1), self.balls_of + inside.sum(0)
-        self.alone_in, self.alone_holding = np.zeros(m), np.zeros(n)
-        for rows, apart in squared(centres, points):
-            inside = apart < radii[rows, None]
-            self.alone_holding[rows] = (inside & (self.balls_of == 1)).sum(1)
-            self.alone_in += (inside & (self.points_in[rows, None] == 1)).sum(0)
+            np.less(apart, radii[rows, None], out=inside[rows])
+        self.points_in, self.balls_of = inside.sum(1).astype(np.float64), inside.sum(0).astype(np.float64)
+        self.alone_in = inside[self.points_in == 1].sum(0).astype(np.float64)
+        self.alone_holding = inside[:, self.balls_of == 1].sum(1).astype(np.float64)
 
     def held(self, points: str, centres: str) -> Estimate:
         """Return the share of points within a ball."""

@@ -210,11 +210,41 @@ def test_memory_does_not_grow_with_the_features_that_lie_in_a_file(monkeypatch, 
     assert of_all < of_moments + 3 * 8 * n
 
 
-@pytest.mark.parametrize("n", [2, 5, 7])
-def test_the_distance_of_fewer_items_than_features_is_the_plain_one(n):
-    a, few = moments(features(40, 8)), features(n, 8, 1)
-    root = scipy.linalg.sqrtm(a.covariance)
-    assert module._distance_of_few(a, few, root) == pytest.approx(distance(a, moments(few)), rel=1e-6)
+def test_the_distances_of_fewer_items_than_features_are_the_plain_ones():
+    a, few = moments(features(40, 8)), features(7, 8, 1)
+    ends = np.array([2, 5, 7])
+    found = list(module._distances_of_few(a, few, ends, module._factor(a.covariance)))
+    assert found == pytest.approx([distance(a, moments(few[:end])) for end in ends], rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 8), (9, 16), (40, 100)])
+def test_the_extrapolated_distance_is_the_intercept_of_a_line_through_plain_ones(n, d):
+    a, b = features(90, d), features(n, d, 1)
+    ends = np.unique(np.linspace(n // 4, n, module.SIZES).astype(int))
+    rng, found = np.random.default_rng(0), []
+    for _ in range(module.ORDERS):
+        order = rng.permutation(n)
+        found.append([frechet(a, b[order[:end]]) for end in ends])
+    intercept = np.polyfit(1 / ends, np.mean(found, axis=0), 1)[1]
+    assert frechet_infinity(a, b, np.random.default_rng(0)).value == pytest.approx(intercept, rel=1e-6)
+
+
+def test_influences_are_those_of_the_optimal_transport_also_where_a_feature_never_varies():
+    a, b = features(80, 6), features(90, 6, 1, 0.5)
+    a[:, 2] = b[:, 2] = 1.0
+    (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)
+    root, varying = np.zeros((6, 6)), np.ix_([0, 1, 3, 4, 5], [0, 1, 3, 4, 5])
+    root[varying] = scipy.linalg.sqrtm(cov_a[varying]).real
+    middle = np.zeros((6, 6))
+    middle[varying] = np.linalg.inv(scipy.linalg.sqrtm((root @ cov_b @ root)[varying]).real)
+    transport = root @ middle @ root
+    for name, each, mean, other, form in (
+        ("samples", b, mean_b, mean_a, transport),
+        ("test", a, mean_a, mean_b, np.linalg.pinv(transport)),
+    ):
+        centred = each - mean
+        expected = 2 * centred @ (mean - other) + np.square(centred).sum(1) - (centred @ form * centred).sum(1)
+        np.testing.assert_allclose(module.frechet(a, b).parts[name], expected - expected.mean(), rtol=1e-6, atol=1e-6)
 
 
 def test_the_extrapolated_distance_is_the_same_where_the_plain_one_is_given():
