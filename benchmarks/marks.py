@@ -2,7 +2,7 @@
 
 `start` is the interpreter's own, `imports` all that this thread imports, at the top or late, `tracking` the calls that
 begin and end a run, write to it and register a version, and `work` the rest; the interpreter's end is in none of them.
-Used by overhead.py: python -m benchmarks.marks STAGE FILE
+Used by overhead.py: python -m benchmarks.marks STAGE FILE $(date +%s.%N)
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Clock:
     """Adds the seconds that pass to the part that is under way."""
 
     def __init__(self) -> None:
-        """Begin with the interpreter's start behind, and work under way."""
+        """Begin with work under way."""
         self.parts = {"start": 0.0, "imports": 0.0, "tracking": 0.0, "work": 0.0}
-        self.part, self.since, self.begun = "work", time.perf_counter(), time.time()
+        self.part, self.since = "work", time.perf_counter()
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
@@ -80,26 +80,23 @@ def watch(clock: Clock) -> None:
         for name in ("scores", "tags", "files"):
             setattr(tracking.Run, name, clock.timed("tracking", getattr(tracking.Run, name)))
     if "pipeline.registry" in sys.modules:
-        registry = sys.modules["pipeline.registry"]
-        registry.register = clock.timed("tracking", registry.register)  # type: ignore[attr-defined]
+        registry: Any = sys.modules["pipeline.registry"]
+        registry.register = clock.timed("tracking", registry.register)
 
 
 def main() -> None:
     """Run the stage as `python -m pipeline.stages.STAGE` does, but for the answer to signals."""
-    stage, file = sys.argv[1:]
+    stage, file, begun = sys.argv[1:]
     clock = Clock()
-    bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # what `-X importtime` times, too
+    clock.parts["start"] = time.time() - float(begun)
+    bootstrap: Any = importlib._bootstrap  # what `-X importtime` times, too
     bootstrap._find_and_load = clock.timed("imports", bootstrap._find_and_load)
     module = importlib.import_module(f"pipeline.stages.{stage}")
     watch(clock)
     module.main()
     clock.turn("work")
-    import psutil
-
-    process = psutil.Process()
-    clock.parts["start"] = max(0.0, clock.begun - process.create_time())
     with Path(file).open("a") as lines:
-        lines.write(json.dumps({"stage": stage, **clock.parts}) + "\n")
+        lines.write(json.dumps({"stage": stage, "begun": float(begun), **clock.parts}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The seconds around pure computation: of a whole run, of `dvc repro` that does nothing, and of two verbs.
 
 A whole run is `dvc repro` of the default in a fresh clone of the last commit, nothing cached, with one epoch and few
-samples; each stage runs with its seconds told apart by marks.py. What is left of the clock is DVC's, with the ends of
-the processes. Beside the short commands stand what they are built on: bare interpreters, imports, and DVC alone.
+samples; each stage runs with its seconds told apart by marks.py; `end` is what a process takes to end, and what is left of the
+clock is DVC's. Beside the short commands stand what they are built on: bare interpreters, imports, and DVC alone.
 Processor seconds are told too, since the clock's depend on what else the machine does. Targets: a whole run's overhead
 15 s, `dvc repro` that does nothing 1 s, `pipeline --help` 0.3 s, `pipeline sample` of 64 images 4 s. Run from a clone:
 python benchmarks/overhead.py [--rounds 5] [--runs 3]
@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +30,12 @@ from pipeline import project
 
 PYTHON = sys.executable
 DVC = (PYTHON, "-m", "dvc")
-PIPELINE = (PYTHON, "-m", "pipeline.cli")
+PIPELINE = (PYTHON, "-c", "from pipeline.cli import main; main()")
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))} | {
     "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
 }
 SHORT = {"train.epochs": "1", "features.epochs": "1", "evaluate.samples": "200", "evaluate.reconstructions": "16"}
-PARTS = ("start", "imports", "tracking", "dvc")
+PARTS = ("start", "imports", "tracking", "end", "dvc")
 
 
 class Took(NamedTuple):
@@ -58,9 +60,8 @@ def cloned(workspace: Path, to: Path) -> Path:
     took(["git", "clone", "--quiet", str(workspace), str(to)], workspace)
     told = to.with_suffix(".jsonl")
     layout = to / project.LAYOUT
-    stages = layout.read_text().split("python -m pipeline.stages.")
-    named = [stages[0], *(f"{rest.partition(chr(10))[0]} {told}\n{rest.partition(chr(10))[2]}" for rest in stages[1:])]
-    layout.write_text("python -m benchmarks.marks ".join(named))
+    timed = rf"python -m benchmarks.marks \1 {told} $(date +%s.%N) && date +%s.%N >> {told}"
+    layout.write_text(re.sub(r"exec python -m pipeline\.stages\.(\w+)", timed, layout.read_text()))
     changes = "\n".join(
         f"params['{section}']['{name}'] = {value}"
         for section, name, value in ((*key.split("."), value) for key, value in SHORT.items())
@@ -80,10 +81,14 @@ path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
 def whole(workspace: Path, to: Path) -> dict[str, dict[str, float]]:
-    """Run everything in a fresh clone, and return the seconds of each stage by part; those of DVC are under `dvc`."""
+    """Run everything in a fresh clone, and return the seconds of each stage by part, and those of DVC."""
     told = cloned(workspace, to)
     run = took([*DVC, "repro"], to)
-    stages = {line.pop("stage"): line for line in map(json.loads, told.read_text().splitlines())}
+    lines = list(map(json.loads, told.read_text().splitlines()))
+    stages = {}
+    for parts, ended in zip(lines[::2], lines[1::2], strict=True):
+        stage, begun = parts.pop("stage"), parts.pop("begun")
+        stages[stage] = parts | {"end": ended - begun - sum(parts.values())}
     inside = sum(sum(parts.values()) for parts in stages.values())
     return stages | {"dvc": {"dvc": run.clock - inside}}
 
@@ -108,7 +113,7 @@ def commands(clone: Path, empty: Path) -> dict[str, Callable[[], Took]]:
         "import pytorch_lightning": ([PYTHON, "-c", "import pytorch_lightning"], empty),
         "import mlflow": ([PYTHON, "-c", "import mlflow"], empty),
     }
-    return {name: lambda each=each, folder=folder: took(each, folder) for name, (each, folder) in words.items()}
+    return {name: partial(took, each, folder) for name, (each, folder) in words.items()}
 
 
 def main() -> None:

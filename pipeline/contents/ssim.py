@@ -20,9 +20,9 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     window = torch.outer(line, line).expand(channels, 1, -1, -1)
     x, y = (F.pad(each, (REACH,) * 4, mode="reflect") for each in (x, y))
     moments = F.conv2d(torch.cat((x, y, x * x, y * y, x * y)), window, groups=channels)
-    mu_x, mu_y, xx, yy, xy = moments.split(n)
+    mu_x, mu_y, xx, yy, xy = torch.split(moments, n)
     variances = (xx - mu_x**2).clamp(min=0) + (yy - mu_y**2).clamp(min=0)
     covariance = xy - mu_x * mu_y
     above = (2 * (mu_x * mu_y) + LUMINANCE) * (2 * covariance + CONTRAST)
     below = (mu_x**2 + mu_y**2 + LUMINANCE) * (variances + CONTRAST)
-    return (above / below).flatten(1).mean(1)
+    return torch.flatten(above / below, 1).mean(1)
