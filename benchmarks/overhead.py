@@ -1,10 +1,11 @@
 """The seconds around pure computation: of a whole run, of `dvc repro` that does nothing, and of two verbs.
 
 A whole run is `dvc repro` of the default in a fresh clone of the last commit, nothing cached, with one epoch and few
-samples; each stage runs with its seconds told apart by marks.py; `end` is what a process takes to end, and what is left of the
-clock is DVC's. Beside the short commands stand what they are built on: bare interpreters, imports, and DVC alone.
-Processor seconds are told too, since the clock's depend on what else the machine does. Targets: a whole run's overhead
-15 s, `dvc repro` that does nothing 1 s, `pipeline --help` 0.3 s, `pipeline sample` of 64 images 4 s. Run from a clone:
+samples; each stage runs with its seconds told apart by marks.py. `end` is what a process takes to end, and what is
+left of the clock is DVC's. Beside the short commands stand what they are built on: bare interpreters, imports, and DVC
+alone. Processor seconds are told too, since the clock's depend on what else the machine does. The targets are 15 s
+around a whole run's computation, 1 s for `dvc repro` that does nothing, 0.3 s for `pipeline --help`, and 4 s for
+`pipeline sample` of 64 images. Run from a clone:
 python benchmarks/overhead.py [--rounds 5] [--runs 3]
 """
 
