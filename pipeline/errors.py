@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -71,4 +72,5 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.exit(130)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)  # Python gives its handlers up before it has let go of everything
+    gc.freeze()  # or Python looks for cycles in all that was imported, up to a second, and then lets go of it anyway
     sys.exit(0)

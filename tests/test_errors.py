@@ -32,6 +32,12 @@ def test_a_command_that_ends_well_exits_with_zero_and_says_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_command_that_ended_well_looks_for_no_cycles_while_python_lets_go_of_everything():
+    code = "import atexit, gc\nfrom pipeline import errors\natexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+    words = [sys.executable, "-c", code + "errors.run(lambda: None)"]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout == "True\n"
+
+
 def test_an_interruption_is_no_traceback(capsys):
     def main():
         raise KeyboardInterrupt

@@ -69,16 +69,16 @@ class ImageContent:
         PSNR ends at 100 dB, a hundredth of the rounding to 8 bits. SSIM (Wang et al. 2004) has windows of 11 pixels.
         """
         import torch
-        from torchmetrics.functional.image import structural_similarity_index_measure
+
+        from pipeline.contents.ssim import ssim
 
         a, b = (np.asarray(each, np.float64) / 255 for each in (raws, raws_hat))
         loss = np.square(a - b).mean(axis=(1, 2, 3))
         x, x_hat = (torch.from_numpy(each).permute(0, 3, 1, 2) for each in (a, b))
-        ssim = structural_similarity_index_measure(x_hat, x, data_range=1.0, reduction="none")
         return {
             "reconstruction_loss": loss,
             "psnr": -10 * np.log10(loss.clip(min=10 ** (-PSNR_MOST / 10))),
-            "ssim": np.atleast_1d(np.asarray(ssim)),
+            "ssim": ssim(x_hat, x).numpy(),
         }
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:

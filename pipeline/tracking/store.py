@@ -6,8 +6,10 @@ import fcntl
 import logging
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 # A store that is away is to be known within seconds; and MLflow's own second try at a call that was slow to be answered
 # can make a second run, or a second version. What a user has set stands
@@ -17,10 +19,11 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import project
+from pipeline import artefacts, project
 from pipeline.errors import TrackingError
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI")
@@ -36,21 +39,44 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 def connect() -> MlflowClient:
     """Return a client of the store that MLFLOW_TRACKING_URI names, else of mlflow.db in the main repository.
 
-    The first use of a fresh database migrates it, which only one process may do at a time.
+    Where that file is not there it is made, which only one process may do at a time.
 
     Raises:
         TrackingError: it cannot be reached.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
-    uri = STORE or f"sqlite:///{project.main_root() / 'mlflow.db'}"
+    own = project.main_root() / "mlflow.db"
+    uri = STORE or f"sqlite:///{own}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     with reaching(), one_at_a_time():
+        if not STORE and not own.exists():
+            artefacts.write_durably(own, _fresh())
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
         _write(uri)
     return client
+
+
+def _fresh() -> bytes:
+    """Return a new database, as MLflow makes one.
+
+    It takes dozens of migrations to its present schema, and would wait for the disk at each of their steps: most of the
+    seconds that it takes. A file that nobody else sees needs no waiting, and a kill leaves nothing half migrated.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary) / "mlflow.db"
+        event.listen(Engine, "connect", _unsynchronised)
+        try:
+            MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        finally:
+            event.remove(Engine, "connect", _unsynchronised)
+        return made.read_bytes()
+
+
+def _unsynchronised(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _write(uri: str) -> None:

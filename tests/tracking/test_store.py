@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from pipeline import tracking
@@ -53,6 +54,30 @@ def test_a_fresh_store_survives_its_first_use_by_four_processes(fresh):
     assert [member.exitcode for member in members] == [0] * 4
     assert [run.data.metrics for run in fresh.runs()] == [{"score": 1.0}] * 4
     assert [each.name for each in fresh.client.search_experiments()].count(fresh.source) == 1
+
+
+def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
+    made = []
+
+    def cut_off(path, data):
+        made.append(data)
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.artefacts, "write_durably", cut_off)
+        with pytest.raises(TrackingError, match="no space left"):
+            tracking.connect()
+    assert not fresh.database.exists()
+    tracking.connect()
+    assert len(fresh.database.read_bytes()) == len(made[0])
+
+
+def test_only_a_fresh_store_is_written_without_waiting_for_the_disk(fresh):
+    tracking.connect()
+    engine = create_engine(f"sqlite:///{fresh.database}")
+    with engine.connect() as base:
+        assert base.execute(text("PRAGMA synchronous")).scalar() == 2
+    engine.dispose()
 
 
 def test_store_and_artifacts_lie_in_the_main_repository_alone(place):
