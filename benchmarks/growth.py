@@ -172,20 +172,19 @@ def processes(trainings: Trainings, rounds: int, megabits: Sequence[float]) -> d
 
 
 def check(trainings: Trainings, seconds: Mapping[str, Sequence[float]]) -> None:
-    """Print what was measured of two processes beside what the model says."""
-    print("\n| two processes | MB sent | model | ms a step | model, whose compute was measured | measured / model |")
-    print("|---|---|---|---|---|---|")
+    """Print what was measured of two processes beside what the model says, given what they take by themselves."""
+    print("\n| two processes | MB sent | model | ms a step | model | measured / model | all-reduces by themselves |")
+    print("|---|---|---|---|---|---|---|")
     for name in [each for each in seconds if each not in ("one", "at once")]:
         found = trainings.latest[name]
         nominal = 1e6 * float(name.split()[0]) if name != "two" else found["bandwidth"]
         words = int(found["parameters"]), int(found["players"]), 2, nominal, found["latency"]
         models = [predict(*words, compute) for compute in seconds["at once"]]
-        model, times = [each.seconds for each in models], seconds[name]
         sent = f"{found['sent'] / 1e6:.3f} | {models[0].sent / 1e6:.3f}"
-        spreads = [Spread.of([1e3 * each for each in of]) for of in (times, model)]
-        print(f"| {name} | {sent} | {spreads[0]} | {spreads[1]} | {ratios(times, model)} |")
+        times, expected = seconds[name], [model.seconds for model in models]
+        spreads = [Spread.of([1e3 * each for each in of]) for of in (times, expected)]
         link = f"{found['bandwidth'] / 1e6:.0f} Mbit/s, {1e6 * found['latency']:.0f} us a hop"
-        print(f"  all-reduce by itself: {link}", flush=True)
+        print(f"| {name} | {sent} | {spreads[0]} | {spreads[1]} | {ratios(times, expected)} | {link} |", flush=True)
 
 
 def machines(by_batch: Mapping[int, Found], latency: float) -> None:

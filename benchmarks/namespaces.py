@@ -12,6 +12,9 @@ from typing import NamedTuple
 END, NET = "eth0", "10.99.0"
 """The name of a cable's end in its namespace, and what the addresses begin with: the first end is .1, the other .2."""
 
+BURST = 0.25
+"""kB that a cable sends at once for each Mbit/s, 2 ms of it: with less, a busy machine does not use the bandwidth."""
+
 
 class Place(NamedTuple):
     """A namespace: its name, and the words before a command that run it there."""
@@ -49,7 +52,7 @@ def joined(megabits: float) -> Iterator[tuple[Place, Place]]:
         for number, place in enumerate((here, there), start=1):
             _do("ip", "-n", place.name, "address", "add", f"{NET}.{number}/24", "dev", END)
             _do("ip", "-n", place.name, "link", "set", END, "up")
-            limit = ["rate", f"{megabits:g}mbit", "burst", "64kb", "latency", "50ms"]
+            limit = ["rate", f"{megabits:g}mbit", "burst", f"{max(64, BURST * megabits):.0f}kb", "latency", "50ms"]
             _do("tc", "-n", place.name, "qdisc", "add", "dev", END, "root", "tbf", *limit)
         yield here, there
 
