@@ -10,7 +10,7 @@ from pipeline.models import bits as bits_of
 from pipeline.rng import Noise, torch_rng
 
 GOLDEN_OF_WORDS = [90.4156, 90.1765, 89.9082, 89.6106, 89.3713]
-GOLDEN = [1981.62, 1927.94, 1892.77, 1865.9, 1818.94]
+GOLDEN = [1979.41, 1931.42, 1885.17, 1857.25, 1828.86]
 
 
 def trained(vae, x, steps, progress=0.5):
@@ -123,7 +123,9 @@ def test_the_weighted_bound_is_tighter_than_the_elbo(toy):
     vae, x = toy.family("vae"), toy.x(20)
     with torch.no_grad():
         vae.autoencoder.encoder[-1].weight.mul_(5)
-    elbo, bound = vae.score([x], torch_rng(0, "score"))["elbo"], vae.bounds(x, torch_rng(0, "bounds"))["iw_elbo"]
+    # of one draw each, an item's may be above the bound by chance
+    elbo = torch.stack([vae.score([x], torch_rng(0, "score", i))["elbo"] for i in range(16)]).mean(0)
+    bound = vae.bounds(x, torch_rng(0, "bounds"))["iw_elbo"]
     assert (bound > elbo).all()
 
 
