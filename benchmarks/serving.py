@@ -13,6 +13,8 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -67,7 +69,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
         free.close()
         words = ["mlflow", "models", "serve", "-m", str(saved), "--env-manager", "local", "-p", str(port)]
         with (Path(temporary) / "log").open("w") as log:
-            server = subprocess.Popen(words, cwd=temporary, stdout=log, stderr=log)
+            server = subprocess.Popen(words, cwd=temporary, stdout=log, stderr=log, start_new_session=True)
         try:
             deadline = time.monotonic() + PATIENCE
             while not _is_up(port):
@@ -76,7 +78,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
                 time.sleep(0.2)
             yield http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 
