@@ -46,13 +46,14 @@ class ImageContent:
 
     def encode(self, raw: Raw) -> Stored:
         """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""
-        image = _picture(self._with_channels(raw))
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
+        array = self._with_channels(raw)
+        height, width, _ = array.shape
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        array = array[top : top + side, left : left + side]
         if side != self.size:
-            image = image.resize((self.size, self.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        array = np.asarray(image, dtype=np.uint8).reshape(self.size, self.size, self.channels)
+            scaled = _picture(array).resize((self.size, self.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            array = np.atleast_3d(np.asarray(scaled))
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
     def decode(self, arrays: Stored) -> Raws:

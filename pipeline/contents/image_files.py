@@ -37,9 +37,8 @@ def decode(path: Path, channels: Literal[1, 3]) -> NDArray[np.uint8]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as file:
-            file.load()
-            image = ImageOps.exif_transpose(file)
-            return _pixels(image, "L" if channels == 1 else "RGB")
+            ImageOps.exif_transpose(file, in_place=True)
+            return _pixels(file, "L" if channels == 1 else "RGB")
 
 
 def _pixels(image: Image.Image, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
@@ -50,7 +49,9 @@ def _pixels(image: Image.Image, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    return np.atleast_3d(np.asarray(image.convert(mode), dtype=np.uint8))
+    if image.mode != mode:  # converting to the mode that it has would copy it
+        image = image.convert(mode)
+    return np.atleast_3d(np.asarray(image, dtype=np.uint8))
 
 
 def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
