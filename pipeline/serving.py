@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from json import JSONEncoder
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from mlflow.utils.proto_json_utils import NumpyEncoder
 from numpy.typing import NDArray
 
 from pipeline import models
@@ -114,13 +112,7 @@ def _strict(record: logging.LogRecord) -> bool:
     return True
 
 
-def _whole(self: JSONEncoder, o: Any, _one_shot: bool = False) -> Iterator[str]:
-    """Encode in one piece, which json does in C; the server asks for pieces, a number each, which it does in Python."""
-    return JSONEncoder.iterencode(self, o, True)
-
-
 def _load_pyfunc(path: str) -> Sampler:
     """Return what MLflow asks predictions of (its entry point into a loader module)."""
     logging.getLogger("mlflow.models.utils").addFilter(_strict)
-    NumpyEncoder.iterencode = _whole  # type: ignore[method-assign]
     return Sampler(models.load(Path(path)))

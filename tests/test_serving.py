@@ -2,16 +2,13 @@
 
 import base64
 import io
-import json
 import logging
-from types import SimpleNamespace
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc.scoring_server import predictions_to_json
 from PIL import Image
 
 from pipeline import models, serving
@@ -132,9 +129,3 @@ def test_unknown_params_of_other_models_are_left_to_mlflow(served):
 )
 def test_latents_that_are_none_are_refused(served, rows, said):
     assert said in refused(served[1], rows)
-
-
-def test_the_server_writes_an_array_in_one_piece_of_the_same_bytes(served):
-    images, pieces = served[1].predict([], params={"n": 3}), []
-    predictions_to_json(images, SimpleNamespace(write=pieces.append))
-    assert pieces == [json.dumps({"predictions": images.tolist()})]
