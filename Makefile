@@ -8,10 +8,10 @@ PYTEST := pytest -n 3 --dist loadfile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check docs bench ui
+.PHONY: help setup repro test test-all check docs bench bench-check ui
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup: $(READY) ## Make the environment in .venv and install everything
 
@@ -41,14 +41,30 @@ check: $(READY) ## Lint, types, import layers, generated pages
 docs: $(READY) ## Write the pages that are made from code
 	@python docs/write_params.py
 
-bench: $(READY) ## Measure throughput, memory, the cost of durability, what scores are worth, and Inception's features
-	@python benchmarks/throughput.py
+bench: $(READY) ## Measure speed against what people would use instead, growth, serving, and what scores are worth
+	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@dvc repro
+	@for family in vae gan; do \
+		python benchmarks/throughput.py --family $$family && \
+		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 && \
+		python benchmarks/quality.py --family $$family && \
+		python benchmarks/growth.py --family $$family || exit 1; \
+	done
+	@python tests/inception_weights.py .pipeline/inception.pth
+	@python benchmarks/inception.py --weights .pipeline/inception.pth
+	@python benchmarks/evaluation.py --weights .pipeline/inception.pth --against torch-fidelity pytorch-fid clean-fid
+	@python benchmarks/overhead.py
+	@python benchmarks/prepare.py
+	@python benchmarks/serving.py
 	@python benchmarks/durability.py
-	@python benchmarks/memory.py
 	@python benchmarks/verdicts.py
 	@python benchmarks/intervals.py
 	@python benchmarks/copies.py
-	@python benchmarks/inception.py
+	@python benchmarks/inversion.py
+
+bench-check: $(READY) ## Measure a few ratios, and fail where one has fallen since it was recorded
+	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@python benchmarks/check.py
 
 ui: $(READY) ## Open MLflow on http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

@@ -32,7 +32,7 @@ HELPS = [(), *[each for n in (1, 2) for each in combinations(("fused", "channels
 
 
 class Clock(pl.Callback):
-    """Notes when the first step of interest begins and when the epoch ends, what callbacks do then included."""
+    """Notes when the first step of interest begins, and when training ends, with the checkpoint after its last step."""
 
     def __init__(self, skip: int) -> None:
         self.skip, self.begin, self.seconds = skip, 0.0, 0.0
@@ -41,7 +41,7 @@ class Clock(pl.Callback):
         if index == self.skip:
             self.begin = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.seconds = time.perf_counter() - self.begin
 
 

@@ -85,7 +85,7 @@ def watch(clock: Clock) -> None:
 
 
 def main() -> None:
-    """Run the stage as `python -m pipeline.stages.STAGE` does, but for the answer to signals."""
+    """Run the stage as `python -m pipeline.stages.STAGE` does."""
     stage, file, begun = sys.argv[1:]
     clock = Clock()
     clock.parts["start"] = time.time() - float(begun)
@@ -93,10 +93,14 @@ def main() -> None:
     bootstrap._find_and_load = clock.timed("imports", bootstrap._find_and_load)
     module = importlib.import_module(f"pipeline.stages.{stage}")
     watch(clock)
-    module.main()
-    clock.turn("work")
-    with Path(file).open("a") as lines:
-        lines.write(json.dumps({"stage": stage, "begun": float(begun), **clock.parts}) + "\n")
+
+    def work() -> None:
+        module.main()
+        clock.turn("work")
+        with Path(file).open("a") as lines:
+            lines.write(json.dumps({"stage": stage, "begun": float(begun), **clock.parts}) + "\n")
+
+    module.run(work)
 
 
 if __name__ == "__main__":

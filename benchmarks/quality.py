@@ -4,8 +4,7 @@ The opponents are pythae's VAE with its default convolutional networks and train
 2016) for the GAN. Theirs is the time within the loop of training; ours is that of the whole stage, from the start of
 its process to the model on disk, with tracking and checkpoints. All are scored in one way: fid_in_domain of as many
 samples as there are items of test, and for the VAE reconstruction_loss over all of test.
-Run from a workspace whose data/prepared and features are made, such as after
-`dvc repro -S prepare.source=fashion-mnist features`: python benchmarks/quality.py [--family gan] [--epochs 1]
+Run from a workspace: python benchmarks/quality.py [--family gan] [--epochs 1] [--source fashion-mnist]
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 from turns import machine
-from workspaces import stage
-from workspaces import workspace as made
+from workspaces import stage, workspace
 
 from pipeline import artefacts, extractors, models, project
 from pipeline.artefacts import PreparedData
@@ -159,15 +157,22 @@ def dcgan(data: PreparedData, seconds: float, latent_dim: int = 100, width: int 
     return Trained(taken, sample, None)
 
 
-def ours(workspace: Path, family: str, epochs: int) -> Trained:
-    """Run the `train` stage in a workspace of its own over the same data."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = made(Path(name), workspace, {"family": family, "train.epochs": epochs})
-        (folder / "data").symlink_to(workspace / "data")
-        begin = time.perf_counter()
-        stage("train", folder)
-        taken = time.perf_counter() - begin
-        model = models.load(folder / artefacts.MODEL)
+def prepared(root: Path, folder: Path, source: str, family: str, epochs: int) -> Path:
+    """Run the stages before `train` in a workspace of its own, and return it."""
+    workspace(folder, root, {"prepare.source": source, "family": family, "train.epochs": epochs})
+    (folder / "data").mkdir()
+    (folder / "data" / "raw").symlink_to(root / "data" / "raw")
+    for each in ("prepare", "features"):
+        stage(each, folder)
+    return folder
+
+
+def ours(folder: Path) -> Trained:
+    """Run the `train` stage."""
+    begin = time.perf_counter()
+    stage("train", folder)
+    taken = time.perf_counter() - begin
+    model = models.load(folder / artefacts.MODEL)
 
     def reconstruct(array: Pixels) -> Pixels:
         spec, rng = model.content.spec, torch_rng(0, "reconstruct")
@@ -196,13 +201,16 @@ def main() -> None:
     parser.add_argument("--family", choices=["vae", "gan"], default="vae")
     parser.add_argument("--epochs", type=int, default=1, help="of ours")
     parser.add_argument("--seconds", type=float, default=300, help="that the opponent trains")
+    parser.add_argument("--source", default="fashion-mnist")
     words = parser.parse_args()
-    workspace = project.workspace()
-    data, params = PreparedData.open(workspace), Params.load(workspace)
-    mine = score(ours(workspace, words.family, words.epochs), data, workspace / artefacts.FEATURES)
     gan = words.family == "gan"
-    other = dcgan(data, words.seconds) if gan else autoencoder(data, params.vae.latent_dim, words.seconds)
-    theirs = score(other, data, workspace / artefacts.FEATURES)
+    with tempfile.TemporaryDirectory() as name:
+        folder = prepared(project.workspace(), Path(name), words.source, words.family, words.epochs)
+        data, features = PreparedData.open(folder), folder / artefacts.FEATURES
+        mine = score(ours(folder), data, features)
+        latent_dim = Params.load(folder).vae.latent_dim
+        other = dcgan(data, words.seconds) if gan else autoencoder(data, latent_dim, words.seconds)
+        theirs = score(other, data, features)
     print(machine("pythae", "pytorch-lightning"))
     for name, found in (("ours", mine), ("a plain DCGAN" if gan else "pythae's VAE", theirs)):
         print(name, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))

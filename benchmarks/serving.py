@@ -63,7 +63,6 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
             input_example=serving.INPUT_EXAMPLE,
             pip_requirements=[],
         )
-        mlflow.pyfunc.load_model(str(saved))  # so that JSON is written here as it is there
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()

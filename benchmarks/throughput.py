@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,17 @@ class Task(NamedTuple):
         """Build the family."""
         torch.manual_seed(0)
         return families.build(self.params.family, self.params.family_section.model_dump(), self.data.spec)
+
+
+@contextmanager
+def prepared(root: Path, family: str, size: int, channels: int) -> Iterator[Task]:
+    """Run `prepare` in a workspace of its own, at a size, and give the task of a family on what it made."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = workspace(Path(name), root, {"image.size": size, "image.channels": channels})
+        (folder / "data").mkdir()
+        (folder / "data" / "raw").symlink_to(root / "data" / "raw")
+        stage("prepare", folder)
+        yield Task(Params.load(folder).model_copy(update={"family": family}), PreparedData.open(folder))
 
 
 def ours(task: Task, steps: int, skip: int, parts: Parts | None = None) -> float:
@@ -97,37 +109,34 @@ def things(task: Task, steps: int, skip: int) -> dict[str, Callable[[], float]]:
     return found
 
 
+def helped(task: Task, steps: int, skip: int) -> dict[str, Callable[[], float]]:
+    """Return the bare loop with each thing that might help, by name."""
+    batch = task.params.train.batch_size
+    array = np.array(task.data.array("train")[: (steps + skip) * batch])
+
+    def loop(helps: Sequence[str]) -> float:
+        return bare(task.family(), array, batch, skip, helps)
+
+    return {" and ".join(helps) or "bare": partial(loop, helps) for helps in HELPS}
+
+
 def main() -> None:
     """Measure in turn, and print medians, ratios and shares."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=sorted(families.FAMILIES), default="vae")
     parser.add_argument("--size", type=int, default=32, help="pixels of a side")
     parser.add_argument("--channels", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=105)
     parser.add_argument("--skip", type=int, default=5, help="steps before the clock starts")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--helps", action="store_true", help="measure what helps a bare loop, and nothing else")
     words = parser.parse_args()
-    root = project.workspace()
-    with tempfile.TemporaryDirectory() as name:
-        folder = workspace(Path(name), root, {"image.size": words.size, "image.channels": words.channels})
-        (folder / "data").mkdir()
-        (folder / "data" / "raw").symlink_to(root / "data" / "raw")
-        stage("prepare", folder)
-        params = Params.load(folder).model_copy(update={"family": words.family})
-        task, parts = Task(params, PreparedData.open(folder)), Parts()
-        batch = params.train.batch_size
-        if words.helps:
-            array = np.array(task.data.array("train")[: (words.steps + words.skip) * batch])
-            chosen: dict[str, Callable[[], float]] = {
-                " and ".join(helps) or "none": partial(bare, task.family(), array, batch, words.skip, helps)
-                for helps in HELPS
-            }
-            first = "none"
-        else:
-            chosen, first = things(task, words.steps, words.skip), "ours"
+    parts = Parts()
+    with prepared(project.workspace(), words.family, words.size, words.channels) as task:
+        chosen = helped(task, words.steps, words.skip) if words.helps else things(task, words.steps, words.skip)
         taken = in_turn(chosen, words.rounds)
         whole = ours(task, words.steps, 0, parts) * words.steps
+    first, batch = next(iter(taken)), task.params.train.batch_size
     print(machine("pytorch-lightning", "mlflow", "pythae"))
     print(f"{words.family}, {words.channels} x {words.size} x {words.size}, batches of {batch}")
     for each, seconds in taken.items():

@@ -1,0 +1,97 @@
+"""A short set of ratios against those on record: `make bench-check` fails where one has fallen by more than a margin.
+
+A ratio is how many times as fast ours is as what it is held against, in turn on the same machine, so that it holds on
+others too, more or less; the margin is wide, for what else a machine does. Those on record are in recorded.json.
+Run from a workspace: python benchmarks/check.py [--rounds 3] [--margin 0.25] [--record]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import prepare
+from evaluation import OURS, metrics
+from overhead import PYTHON, took
+from throughput import prepared, things
+from turns import Spread, in_turn, machine, ratios
+
+from pipeline import project
+
+RECORDED = Path(__file__).parent / "recorded.json"
+LIBRARIES = "import torch, pytorch_lightning, mlflow"
+
+
+def training(rounds: int) -> dict[str, Spread]:
+    """Hold training against the limit and the usual template."""
+    with prepared(project.workspace(), "vae", size=32, channels=1) as task:
+        chosen = {name: each for name, each in things(task, 25, 5).items() if name in ("ours", "limit", "template")}
+        taken = in_turn(chosen, rounds)
+    return {f"training against {name}": ratios(taken[name], taken["ours"]) for name in ("limit", "template")}
+
+
+def preparing(rounds: int, files: int = 2000) -> dict[str, Spread]:
+    """Hold prepare against a pass of ImageFolder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        prepare.generate(folder, 0, files, 32)
+        found = prepare.against(folder, 32, files, rounds)
+    return {f"prepare against {name}": each for name, each in found.items()}
+
+
+def scoring(rounds: int) -> dict[str, Spread]:
+    """Hold the metrics of features against torch-fidelity's."""
+    taken = metrics(600, rounds)
+    return {"metrics against torch-fidelity": ratios(taken["torch-fidelity"], taken[OURS])}
+
+
+def starting(rounds: int) -> dict[str, Spread]:
+    """Hold the imports of train against those of its libraries, and help against Python's start."""
+
+    def clock(code: str) -> Callable[[], float]:
+        return lambda: took([PYTHON, "-c", code], project.workspace()).clock
+
+    codes = {
+        "train": "import pipeline.stages.train",
+        "libraries": LIBRARIES,
+        "help": "import sys; sys.argv = ['pipeline', '--help']; from pipeline.cli import main; main()",
+        "python": "import argparse",
+    }
+    taken = in_turn({name: clock(code) for name, code in codes.items()}, rounds)
+    return {
+        "imports of train against its libraries": ratios(taken["libraries"], taken["train"]),
+        "help against Python's start": ratios(taken["python"], taken["help"]),
+    }
+
+
+def fallen(found: Mapping[str, Spread], recorded: Mapping[str, float], margin: float) -> list[str]:
+    """Return the names of ratios whose best round is below that on record by more than a margin."""
+    return [name for name, spread in found.items() if spread.most < (1 - margin) * recorded[name]]
+
+
+def main() -> None:
+    """Measure, and compare, or record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--margin", type=float, default=0.25, help="share of a ratio that it may lose")
+    parser.add_argument("--record", action="store_true", help="write recorded.json")
+    words = parser.parse_args()
+    print(machine("pytorch-lightning", "mlflow"))
+    found: dict[str, Spread] = {}
+    for part in (training, preparing, scoring, starting):
+        found |= part(words.rounds)
+    if words.record:
+        RECORDED.write_text(json.dumps({name: round(each.median, 3) for name, each in found.items()}, indent=2) + "\n")
+    recorded = json.loads(RECORDED.read_text())
+    for name, spread in found.items():
+        print(f"{name}: {spread} times as fast, on record {recorded[name]:.3g}")
+    lost = fallen(found, recorded, words.margin)
+    sys.exit(f"slower than on record by more than {words.margin:.0%}: {', '.join(lost)}" if lost else 0)
+
+
+if __name__ == "__main__":
+    main()
