@@ -11,7 +11,6 @@ python benchmarks/prepare.py [--rounds 3] [--side 32] [--size 32] [--items 10000
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Resize, ToTensor
 from tqdm import tqdm
 from turns import Spread, in_turn, machine, ratios
+from workspaces import workspace
 
 from pipeline import project
 
@@ -96,15 +95,11 @@ def theirs(source: Path, size: int, workers: int) -> Cost:
 
 def ours(source: Path, size: int) -> Cost:
     """Return what the stage takes, in a workspace of its own."""
+    changes = {"prepare.source": str(source), "image.size": size, "image.channels": 3}
     with tempfile.TemporaryDirectory() as temporary:
-        workspace = Path(temporary)
-        params = yaml.safe_load((project.workspace() / "params.yaml").read_text())
-        params["prepare"]["source"] = str(source)
-        params["image"] = {"size": size, "channels": 3}
-        (workspace / "params.yaml").write_text(yaml.safe_dump(params))
-        shutil.copy(project.workspace() / "dvc.yaml", workspace)
-        (workspace / "data").mkdir()
-        return timed(STAGE, cwd=workspace)
+        folder = workspace(Path(temporary), project.workspace(), changes)
+        (folder / "data").mkdir()
+        return timed(STAGE, cwd=folder)
 
 
 def against(source: Path, size: int, images: int, rounds: int) -> dict[str, Spread]:
