@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
 from pipeline.params import RuntimeParams
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 RUNTIME = ("accelerator", "devices", "nodes", "precision")
 """Fields of `runtime:` that bits can depend on."""
 CPUS = Path("/proc/cpuinfo")
+BFLOAT16 = ("avx512_bf16", "amx_bf16")
+"""Instructions of processors that multiply bfloat16, as torch names them."""
 
 
 def describe(runtime: RuntimeParams) -> dict[str, Any]:
@@ -33,6 +37,22 @@ def describe(runtime: RuntimeParams) -> dict[str, Any]:
             str(canonicalize_name(each.name)): each.version for each in importlib.metadata.distributions() if each.name
         },
     }
+
+
+def precision(runtime: RuntimeParams) -> Precision:
+    """Return the arithmetic of a training on this machine, as Lightning names it.
+
+    Where that is left to the machine, processors with instructions for bfloat16 (AVX-512 BF16, AMX) mix it in; others
+    are slow at it.
+    """
+    import torch
+
+    if runtime.precision != "auto":
+        return runtime.precision
+    # not every torch of the range can tell
+    has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    mixed = _accelerator(runtime) == "cpu" and any(has.get(name) for name in BFLOAT16)
+    return "bf16-mixed" if mixed else "32-true"
 
 
 def _accelerator(runtime: RuntimeParams) -> str:

@@ -114,8 +114,8 @@ class RuntimeParams(Section):
     """Processes on each machine; a step's batch is divided among all of them."""
     nodes: int = Field(ge=1, le=4096)
     """Machines; see docs/reliability.md for how the processes on the others are started."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
-    """Arithmetic of the training; see docs/reproducibility.md."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    """Arithmetic of the training; auto takes bf16-mixed on processors that have it: see docs/reproducibility.md."""
     checkpoint_seconds: float = Field(gt=0, le=86_400)
     """Seconds between two checkpoints of a training in progress; there is one at the end of each epoch as well."""
 

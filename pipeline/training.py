@@ -15,7 +15,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
-from pipeline import checkpoints, distributed
+from pipeline import checkpoints, distributed, environment
 from pipeline.batches import Batches
 from pipeline.errors import TrainingError
 from pipeline.families.base import Family
@@ -104,7 +104,7 @@ def fit(
             devices=runtime.devices,
             num_nodes=runtime.nodes,
             strategy=_strategy(runtime, len(game.family.players)),
-            precision=runtime.precision,
+            precision=environment.precision(runtime),
             max_epochs=game.settings.epochs,
             logger=False,
             enable_checkpointing=False,

@@ -2,6 +2,7 @@ import platform
 from importlib.metadata import version
 
 import numpy as np
+import pytest
 import torch
 from stages import ROOT
 
@@ -34,3 +35,29 @@ def test_it_is_the_same_each_time_but_for_another_number_of_threads():
 def test_a_machine_without_cpuinfo_has_a_processor_all_the_same(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "CPUS", tmp_path / "none")
     assert environment.describe(RUNTIME)["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("has", "precision"),
+    [
+        ({"avx512_bf16": True, "avx2": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "avx512_f": True}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_precision_that_is_left_to_the_machine_is_bfloat16_where_its_processor_has_it(monkeypatch, has, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    on_cpu = RUNTIME.model_copy(update={"accelerator": "cpu", "precision": "auto"})
+    assert environment.precision(on_cpu) == precision
+
+
+def test_precision_is_float32_where_torch_cannot_tell_what_the_processor_has(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert environment.precision(RUNTIME.model_copy(update={"precision": "auto"})) == "32-true"
+
+
+def test_precision_that_is_asked_for_is_taken(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    asked = RUNTIME.model_copy(update={"precision": "32-true"})
+    assert environment.precision(asked) == "32-true"

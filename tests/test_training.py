@@ -69,6 +69,21 @@ def test_a_training_that_was_stopped_and_resumed_has_the_same_bits(toy, tmp_path
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+def test_a_training_in_mixed_precision_that_was_stopped_and_resumed_has_the_same_bits(toy, tmp_path, name):
+    _, whole = train(toy, name, tmp_path / "whole", precision="bf16-mixed")
+    stopped(toy, name, tmp_path / "stopped", PER_EPOCH + 1, precision="bf16-mixed")
+    assert_same_bits(train(toy, name, tmp_path / "stopped", precision="bf16-mixed")[1], whole)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_training_in_mixed_precision_keeps_its_weights_in_float32(toy, tmp_path, uninterrupted, name):
+    _, mixed = train(toy, name, tmp_path, precision="bf16-mixed")
+    assert {each.dtype for each in mixed.values()} == {torch.float32}
+    moved = [key for key, each in mixed.items() if not torch.equal(each, uninterrupted[name][key])]
+    assert moved, "it was not mixed"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_training_that_was_stopped_between_checkpoints_has_the_same_bits(toy, tmp_path, uninterrupted, name):
     stopped(toy, name, tmp_path, PER_EPOCH + 1, EVERY_EPOCH)
     assert load(tmp_path)["done"] == PER_EPOCH

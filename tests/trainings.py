@@ -36,12 +36,23 @@ class StopAfter(pl.Callback):
         self.on_train_batch_start(trainer, module)
 
 
-def train(toy, name, folder, seconds=EVERY_EPOCH, callbacks=(), settings=SETTINGS, log=None, settled=None, **changes):
+def train(
+    toy,
+    name,
+    folder,
+    seconds=EVERY_EPOCH,
+    callbacks=(),
+    settings=SETTINGS,
+    log=None,
+    settled=None,
+    precision="32-true",
+    **changes,
+):
     """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
     game = Game(toy.family(name, **changes), settings, len(batches), 0)
     game.log_figures = log
-    runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds})
+    runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds, "precision": precision})
     family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))
     return game, family.state_dict()
 

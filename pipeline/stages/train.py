@@ -25,6 +25,7 @@ def main() -> None:
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
     seed, settings, array = params.seed, params.train, data.array("train")
+    runtime = params.runtime.model_copy(update={"precision": environment.precision(params.runtime)})
     if settings.batch_size > len(array):
         raise TrainingError(
             f"params.yaml: train.batch_size is {settings.batch_size}, but train has {len(array)} items; lower it"
@@ -42,7 +43,7 @@ def main() -> None:
         data_digest=data.digest,
         learnt=data.about["learnt"],
     )
-    machine = {"precision": params.runtime.precision, "torch": torch.__version__}
+    machine = {"precision": runtime.precision, "torch": torch.__version__}
     work = Work(fingerprint(asdict(about) | machine))
     batches = Batches(array, settings.batch_size, seed, lambda: game.done)
     with torch.random.fork_rng():
@@ -50,12 +51,12 @@ def main() -> None:
         family = families.build(about.family, about.settings, data.spec)
     game = Game(family, settings, len(batches), seed)
     if not leads():
-        follow(lambda: fit(game, batches, params.runtime, work.checkpoints))
+        follow(lambda: fit(game, batches, runtime, work.checkpoints))
         return
-    with work.alone(), tracking.start(about, data, params.runtime, work) as tracked:
+    with work.alone(), tracking.start(about, data, runtime, work) as tracked:
         checkpoints.set_aside(work.checkpoints)
         game.log_figures = tracked.figures
-        trained = fit(game, batches, params.runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
+        trained = fit(game, batches, runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
         with tqdm(total=1, desc="finish"):
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
         with artefacts.replacing(workspace / artefacts.MODEL) as folder:
@@ -63,7 +64,7 @@ def main() -> None:
         with artefacts.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
             game.curves.write(folder)
         artefacts.write_json(
-            workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(params.runtime)
+            workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(runtime)
         )
         tracked.record.write(workspace)
 

@@ -4,7 +4,10 @@ import json
 import shutil
 
 import pytest
-from workspace import NAME, attempt, client, digests, do, edit, errors, ran, read, run_id, runs
+from workspace import NAME, TRAIN, attempt, client, digests, do, edit, errors, ran, read, run_id, runs
+
+from pipeline import environment
+from pipeline.params import Params
 
 
 @pytest.mark.parametrize(
@@ -18,6 +21,15 @@ from workspace import NAME, attempt, client, digests, do, edit, errors, ran, rea
 def test_params_that_no_stage_reads_run_nothing_but_validate(copy, changes):
     edit(copy, changes)
     assert ran(do(copy, "dvc", "repro")) == ["validate"]
+
+
+def test_precision_that_is_left_to_the_machine_is_on_record_as_what_it_was(copy):
+    edit(copy, {"runtime.precision": "auto"})
+    do(copy, *TRAIN)
+    taken = environment.precision(Params.load(copy).runtime)
+    (run,) = runs(copy)
+    assert run.data.tags["runtime.precision"] == taken != "auto"
+    assert read(copy / "reports/train/environment.json")["runtime"]["precision"] == taken
 
 
 def test_training_params_do_not_run_the_stages_before_training(copy):

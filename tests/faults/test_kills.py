@@ -4,7 +4,7 @@ import random
 
 import moments
 import pytest
-from trainer import Trainer, saved
+from trainer import Trainer, model, saved
 
 FAMILIES = ["vae", "gan"]
 SLOW = pytest.mark.slow
@@ -50,3 +50,16 @@ def test_training_killed_again_and_again_goes_on_to_the_same_bits(fresh, is_whol
         assert saved(folder)[0] >= step
     assert Trainer(folder).ends() == 0
     is_whole(folder, family)
+
+
+@SLOW
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_in_mixed_precision_that_is_killed_goes_on_to_the_same_bits(fresh, family):
+    whole, cut = (fresh(family, runtime={"precision": "bf16-mixed"}) for _ in range(2))
+    assert Trainer(whole).ends() == 0
+    for step in (1, 10):
+        trainer = Trainer(cut)
+        trainer.until_step(step)
+        trainer.killed()
+    assert Trainer(cut).ends() == 0
+    assert model(cut) == model(whole)
