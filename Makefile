@@ -46,16 +46,18 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@dvc repro
 	@for family in vae gan; do \
 		python benchmarks/throughput.py --family $$family && \
+		python benchmarks/throughput.py --family $$family --helps && \
 		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 && \
 		python benchmarks/quality.py --family $$family && \
 		python benchmarks/growth.py --family $$family || exit 1; \
 	done
 	@python tests/inception_weights.py .pipeline/inception.pth
 	@python benchmarks/inception.py --weights .pipeline/inception.pth
-	@python benchmarks/evaluation.py --weights .pipeline/inception.pth --against torch-fidelity pytorch-fid clean-fid
+	@python benchmarks/evaluation.py --weights .pipeline/inception.pth --against torch-fidelity pytorch-fid clean-fid \
+		--images 96 --rows 2000
 	@python benchmarks/overhead.py
-	@python benchmarks/prepare.py
-	@python benchmarks/serving.py
+	@python benchmarks/prepare.py --items 10000 100000 1000000
+	@python benchmarks/serving.py --model model
 	@python benchmarks/durability.py
 	@python benchmarks/verdicts.py
 	@python benchmarks/intervals.py

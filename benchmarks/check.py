@@ -80,13 +80,18 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=0.25, help="share of a ratio that it may lose")
     parser.add_argument("--record", action="store_true", help="write recorded.json")
     words = parser.parse_args()
+    recorded = json.loads(RECORDED.read_text()) if RECORDED.is_file() else {}
+    if not recorded and not words.record:
+        sys.exit(f"{RECORDED}: not there; --record makes it")
     print(machine("pytorch-lightning", "mlflow"))
     found: dict[str, Spread] = {}
     for part in (training, preparing, scoring, starting):
         found |= part(words.rounds)
     if words.record:
-        RECORDED.write_text(json.dumps({name: round(each.median, 3) for name, each in found.items()}, indent=2) + "\n")
-    recorded = json.loads(RECORDED.read_text())
+        recorded = {name: round(each.median, 3) for name, each in found.items()}
+        RECORDED.write_text(json.dumps(recorded, indent=2) + "\n")
+    if recorded.keys() != found.keys():
+        sys.exit(f"{RECORDED}: does not name what is measured, {', '.join(found)}; --record makes it anew")
     for name, spread in found.items():
         print(f"{name}: {spread} times as fast, on record {recorded[name]:.3g}")
     lost = fallen(found, recorded, words.margin)

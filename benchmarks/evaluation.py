@@ -81,11 +81,15 @@ def metrics(n: int, rounds: int) -> dict[str, list[float]]:
     return in_turn({name: lambda way=way: timed(lambda: way(real, samples)) for name, way in ways.items()}, rounds)
 
 
-def show(what: str, seconds: Mapping[str, list[float]]) -> None:
-    """Print the seconds of each, and how many times ours it takes."""
-    print(what)
+def show(what: str, seconds: Mapping[str, list[float]], items: int) -> None:
+    """Print the seconds of each and its items a second, and how many times ours it takes."""
+    print(f"{what}, {items} items")
     for name, each in seconds.items():
-        print(f"  {name:16} {Spread.of(each)} s, {ratios(each, seconds[OURS])} times ours", flush=True)
+        rate = items / Spread.of(each).median
+        print(
+            f"  {name:16} {Spread.of(each)} s, {rate:.3g} a second, {ratios(each, seconds[OURS])} times ours",
+            flush=True,
+        )
 
 
 def agreement(said: Mapping[str, Scores]) -> None:
@@ -114,14 +118,14 @@ def main() -> None:
     print(machine("torch-fidelity", "pytorch-fid", "clean-fid", "scipy"))
     with tempfile.TemporaryDirectory() as folder:
         images = Images.of(data, words.images, weights.find(words.weights), Path(folder))
-        rates = features({name: chosen[name] for name in (OURS, *words.against)}, images, words.rounds)
+        found = features({name: chosen[name] for name in (OURS, *words.against)}, images, words.rounds)
         first, further, said = whole(chosen, images, words.rounds)
         alone = metrics(words.rows, words.rounds) if words.rows else {}
-    show(f"features of {words.images} images", rates)
-    show("a first model", first)
-    show("a further model", further)
+    show("features", found, words.images)
+    show("a first model", first, words.images)
+    show("a further model", further, words.images)
     if alone:
-        show(f"metrics of {words.rows} rows", alone)
+        show("metrics of features", alone, words.rows)
     agreement(said)
 
 

@@ -24,11 +24,12 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from pipeline.families.base import Family
+from pipeline.networks.grid import Critic, Decoder, Encoder
 from pipeline.rng import Noise, torch_rng
 
 Pixels = NDArray[np.uint8]
-HELPS = [(), *[each for n in (1, 2) for each in combinations(("fused", "channels_last", "compiled", "bfloat16"), n)]]
-"""What might help a loop, one at a time and two at a time."""
+HELPS = [each for n in range(5) for each in combinations(("fused", "channels_last", "compiled", "bfloat16"), n)]
+"""What might help a loop, alone and together."""
 
 
 class Clock(pl.Callback):
@@ -56,8 +57,8 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
     if "channels_last" in helps:
         family.to(memory_format=torch.channels_last)
     if "compiled" in helps:
-        for player in family.players:
-            for module in family.get_submodule(player).children():
+        for module in family.modules():
+            if isinstance(module, Encoder | Decoder | Critic):
                 module.compile()
     players = {player: adam(family, player, fused="fused" in helps) for player in family.players}
     data, order, rng = torch.from_numpy(array), torch.randperm(len(array)), torch_rng(0, "bare")
@@ -165,9 +166,12 @@ def pythae(family: Family, array: Pixels, batch: int, skip: int) -> float:
         done, begin, end = 0, 0.0, 0.0
 
         def on_train_step_end(self, training_config: object, **_: object) -> None:
-            self.done, self.end = self.done + 1, time.perf_counter()
+            self.done += 1
             if self.done == skip:
-                self.begin = self.end
+                self.begin = time.perf_counter()
+
+        def on_train_end(self, training_config: object, **_: object) -> None:
+            self.end = time.perf_counter()
 
     watch = Watch()
     latent_dim = networks.encoder[-1].out_features // 2

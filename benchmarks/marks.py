@@ -73,7 +73,8 @@ class Timed:
 def watch(clock: Clock) -> None:
     """Time what a stage, once imported, asks of MLflow."""
     if "pipeline.tracking" in sys.modules:
-        tracking = sys.modules["pipeline.tracking"]
+        tracking: Any = sys.modules["pipeline.tracking"]
+        tracking.scored = clock.timed("tracking", tracking.scored)
         for name in ("start", "resume"):
             made = getattr(tracking, name)
             setattr(tracking, name, lambda *words, made=made: Timed(clock, made(*words)))

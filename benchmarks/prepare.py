@@ -98,7 +98,6 @@ def ours(source: Path, size: int) -> Cost:
     changes = {"prepare.source": str(source), "image.size": size, "image.channels": 3}
     with tempfile.TemporaryDirectory() as temporary:
         folder = workspace(Path(temporary), project.workspace(), changes)
-        (folder / "data").mkdir()
         return timed(STAGE, cwd=folder)
 
 

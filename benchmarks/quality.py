@@ -3,7 +3,8 @@
 The opponents are pythae's VAE with its default convolutional networks and trainer, and a plain DCGAN (Radford et al.
 2016) for the GAN. Theirs is the time within the loop of training; ours is that of the whole stage, from the start of
 its process to the model on disk, with tracking and checkpoints. All are scored in one way: fid_in_domain of as many
-samples as there are items of test, and for the VAE reconstruction_loss over all of test.
+samples as there are items of test, and for the VAE reconstruction_loss over all of test. Samples are each one's own:
+pythae's from N(0, I), ours from the mixture that training ends with.
 Run from a workspace: python benchmarks/quality.py [--family gan] [--epochs 1] [--source fashion-mnist]
 """
 
@@ -160,8 +161,6 @@ def dcgan(data: PreparedData, seconds: float, latent_dim: int = 100, width: int 
 def prepared(root: Path, folder: Path, source: str, family: str, epochs: int) -> Path:
     """Run the stages before `train` in a workspace of its own, and return it."""
     workspace(folder, root, {"prepare.source": source, "family": family, "train.epochs": epochs})
-    (folder / "data").mkdir()
-    (folder / "data" / "raw").symlink_to(root / "data" / "raw")
     for each in ("prepare", "features"):
         stage(each, folder)
     return folder

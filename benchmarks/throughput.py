@@ -3,7 +3,8 @@
 All take the same network, batches and data, in turn. `ours` is the stage's code: Lightning, moving average, figures of
 every step to MLflow (a fresh SQLite store), a checkpoint at the end. `bare` is a plain PyTorch loop over data in
 memory, with Adam as it comes; `limit` is that loop with all that helps; `template` is Lightning with a DataLoader, a
-torchvision transform for each item, and MLFlowLogger; `pythae` is pythae's trainer with these networks in its VAE.
+torchvision transform for each item, and MLFlowLogger; `pythae` is pythae's trainer with these networks in its VAE. All
+but the loops save what they trained at the end. None looks at held-out items, as the stage does after each epoch.
 `--helps` measures what the loop gains by a fused Adam, weights in channels_last, compilation and bfloat16.
 Run from a workspace: python benchmarks/throughput.py [--family gan] [--size 64 --channels 3] [--rounds 5] [--helps]
 """
@@ -57,8 +58,6 @@ def prepared(root: Path, family: str, size: int, channels: int) -> Iterator[Task
     """Run `prepare` in a workspace of its own, at a size, and give the task of a family on what it made."""
     with tempfile.TemporaryDirectory() as name:
         folder = workspace(Path(name), root, {"image.size": size, "image.channels": channels})
-        (folder / "data").mkdir()
-        (folder / "data" / "raw").symlink_to(root / "data" / "raw")
         stage("prepare", folder)
         yield Task(Params.load(folder).model_copy(update={"family": family}), PreparedData.open(folder))
 
@@ -96,8 +95,9 @@ def things(task: Task, steps: int, skip: int) -> dict[str, Callable[[], float]]:
     """Return what is measured, by name: each gives its seconds a step."""
     batch = task.params.train.batch_size
     array = np.array(task.data.array("train")[: (steps + skip) * batch])
-    # what helps by `--helps`: bfloat16 where the processor has it, which is where ours takes it, too
-    limit = ("fused", "bfloat16") if environment.precision(task.params.runtime) == "bf16-mixed" else ("fused",)
+    runtime = task.params.runtime.model_copy(update={"precision": "auto"})
+    # what helps by `--helps`: bfloat16 where the processor has it
+    limit = ("fused", "bfloat16") if environment.precision(runtime) == "bf16-mixed" else ("fused",)
     found: dict[str, Callable[[], float]] = {
         "ours": partial(ours, task, steps, skip),
         "bare": lambda: bare(task.family(), array, batch, skip, ()),

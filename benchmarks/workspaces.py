@@ -15,7 +15,7 @@ from pipeline import project
 
 
 def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
-    """Make one in a folder, with the params of another and changes by dotted name, and return the folder."""
+    """Make one in a folder, with the raw data and params of another and changes by dotted name; return the folder."""
     params = yaml.safe_load((source / "params.yaml").read_text())
     for name, value in changes.items():
         *sections, field = name.split(".")
@@ -25,6 +25,8 @@ def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
         section[field] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / project.LAYOUT).symlink_to(source / project.LAYOUT)
+    (folder / "data").mkdir()
+    (folder / "data" / "raw").symlink_to(source / "data" / "raw")
     return folder
 
 

@@ -177,6 +177,10 @@ class PreparedData:
         raise ArtefactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")
 
 
+FORMAT = 2
+"""What weights mean under their names: 1 had the vectors of grids channel by channel, 2 has them place by place."""
+
+
 @dataclass(frozen=True)
 class SavedModel:
     """What model.json says of the weights beside it: enough to build the network, and to make it again.
@@ -189,6 +193,7 @@ class SavedModel:
     params: Mapping[str, Any]
     data_digest: str
     learnt: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -209,7 +214,7 @@ class SavedModel:
         """
         tree = read_json(folder / "model.json")
         try:
-            digest, about = tree.pop("weights_sha256"), cls(**tree)
+            digest, about = tree.pop("weights_sha256"), cls(**{"format": 1, **tree})
         except (AttributeError, KeyError, TypeError) as error:
             raise ArtefactError(f"{folder / 'model.json'}: describes no model ({error}); restore it") from error
         weights = folder / "weights.safetensors"

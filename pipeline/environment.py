@@ -43,7 +43,7 @@ def precision(runtime: RuntimeParams) -> Precision:
     """Return the arithmetic of a training on this machine, as Lightning names it.
 
     Where that is left to the machine, processors with instructions for bfloat16 (AVX-512 BF16, AMX) mix it in; others
-    are slow at it.
+    are slow at it, and several machines need not be alike.
     """
     import torch
 
@@ -51,7 +51,7 @@ def precision(runtime: RuntimeParams) -> Precision:
         return runtime.precision
     # not every torch of the range can tell
     has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    mixed = _accelerator(runtime) == "cpu" and any(has.get(name) for name in BFLOAT16)
+    mixed = _accelerator(runtime) == "cpu" and runtime.nodes == 1 and any(map(has.get, BFLOAT16))
     return "bf16-mixed" if mixed else "32-true"
 
 

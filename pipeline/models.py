@@ -14,7 +14,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from pipeline import contents, families
-from pipeline.artefacts import SavedModel
+from pipeline.artefacts import FORMAT, SavedModel
 from pipeline.contents.base import Content, Stored
 from pipeline.errors import ArtefactError
 from pipeline.families.base import Family
@@ -61,9 +61,15 @@ def load(folder: Path) -> Model:
     """Read a model, ready to sample.
 
     Raises:
-        ArtefactError: a file is missing or damaged, or the weights do not belong to the description.
+        ArtefactError: a file is missing or damaged, the weights do not belong to the description, or another version of
+            this package means something else by them.
     """
     about = SavedModel.read(folder)
+    if about.format != FORMAT:
+        raise ArtefactError(
+            f"{folder}: a model of format {about.format}, and this version of the package reads format {FORMAT}; "
+            "train it again, or load it as a registered version, which carries its own code"
+        )
     try:
         content = contents.build(about.content, about.content_settings, about.learnt)
         family = families.build(about.family, about.settings, content.spec)

@@ -52,6 +52,19 @@ def test_precision_that_is_left_to_the_machine_is_bfloat16_where_its_processor_h
     assert environment.precision(on_cpu) == precision
 
 
+def test_precision_is_float32_on_a_gpu_whatever_its_processor_has(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert environment.precision(RUNTIME.model_copy(update={"accelerator": "auto", "precision": "auto"})) == "32-true"
+
+
+def test_precision_is_float32_on_several_machines_which_need_not_be_alike(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    several = RUNTIME.model_copy(update={"accelerator": "cpu", "precision": "auto", "nodes": 2})
+    assert environment.precision(several) == "32-true"
+
+
 def test_precision_is_float32_where_torch_cannot_tell_what_the_processor_has(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert environment.precision(RUNTIME.model_copy(update={"precision": "auto"})) == "32-true"

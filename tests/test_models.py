@@ -111,3 +111,10 @@ def test_a_description_with_an_unknown_parameter_is_one_line_that_names_it(saved
     tree["params"][tree["family"]]["unheard_of"] = 1
     change(saved, **tree)
     assert "model.json" in refused(saved)
+
+
+def test_weights_that_mean_something_else_under_the_same_names_are_refused(saved):
+    tree = json.loads((saved / "model.json").read_text())
+    assert tree.pop("format") == 2
+    (saved / "model.json").write_text(json.dumps(tree))
+    assert "a model of format 1" in refused(saved)

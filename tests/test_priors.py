@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipeline import priors
 from pipeline.priors import GaussianMixture, StandardNormal
 from pipeline.rng import torch_rng
 
@@ -16,7 +17,7 @@ def two_bumps(n):
 
 def test_a_mixture_recovers_the_two_bumps_that_it_is_fitted_to():
     mixture = GaussianMixture(2, 2)
-    mixture.fit(two_bumps(5000), torch_rng(0, "fit"))
+    mixture.fit([two_bumps(5000)], torch_rng(0, "fit"))
     order = mixture.means[:, 0].argsort()
     torch.testing.assert_close(mixture.weights[order], torch.tensor([0.3, 0.7]), atol=0.03, rtol=0)
     torch.testing.assert_close(mixture.means[order], torch.tensor([[-3.0, 0.0], [3.0, 1.0]]), atol=0.1, rtol=0)
@@ -27,7 +28,7 @@ def test_a_mixture_recovers_the_two_bumps_that_it_is_fitted_to():
 
 def test_draws_of_a_fitted_mixture_are_distributed_as_what_it_was_fitted_to():
     mixture, z = GaussianMixture(2, 2), two_bumps(5000)
-    mixture.fit(z, torch_rng(0, "fit"))
+    mixture.fit([z], torch_rng(0, "fit"))
     drawn = mixture.draw(20_000, torch_rng(0, "draw"))
     assert (drawn[:, 0] < 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
     for side in (lambda each: each[each[:, 0] < 0], lambda each: each[each[:, 0] > 0]):
@@ -45,7 +46,7 @@ def test_a_prior_that_was_not_fitted_draws_from_the_standard_normal(prior):
 def test_the_standard_normal_stays_as_it_is_when_fitted():
     prior = StandardNormal(2)
     before = prior.draw(4, torch_rng(0, "draw"))
-    prior.fit(two_bumps(100), torch_rng(0, "fit"))
+    prior.fit([two_bumps(100)], torch_rng(0, "fit"))
     assert torch.equal(before, prior.draw(4, torch_rng(0, "draw")))
 
 
@@ -53,7 +54,7 @@ def test_fitting_and_drawing_are_functions_of_their_generators():
     drawn = []
     for fit_seed in (0, 0):
         mixture = GaussianMixture(2, 4)
-        mixture.fit(two_bumps(500), torch_rng(fit_seed, "fit"))
+        mixture.fit([two_bumps(500)], torch_rng(fit_seed, "fit"))
         drawn.append(mixture.draw(50, torch_rng(0, "draw")))
     assert torch.equal(*drawn)
     assert not torch.equal(drawn[0], mixture.draw(50, torch_rng(1, "draw")))
@@ -61,7 +62,7 @@ def test_fitting_and_drawing_are_functions_of_their_generators():
 
 def test_fewer_latents_than_components_still_fit():
     mixture, z = GaussianMixture(2, 10), two_bumps(6)
-    mixture.fit(z, torch_rng(0, "fit"))
+    mixture.fit([z], torch_rng(0, "fit"))
     assert mixture.weights.sum().item() == pytest.approx(1)
     assert torch.isfinite(mixture.draw(100, torch_rng(0, "draw"))).all()
 
@@ -69,12 +70,36 @@ def test_fewer_latents_than_components_still_fit():
 def test_a_latent_that_never_varies_does_not_break_the_fit():
     z = two_bumps(500)
     mixture = GaussianMixture(3, 4)
-    mixture.fit(torch.cat([z, torch.zeros(500, 1)], 1), torch_rng(0, "fit"))
+    mixture.fit([torch.cat([z, torch.zeros(500, 1)], 1)], torch_rng(0, "fit"))
     assert mixture.draw(1000, torch_rng(0, "draw"))[:, 2].abs().max() < 0.1
 
 
 def test_a_fitted_mixture_travels_with_the_weights():
     fitted, loaded = GaussianMixture(2, 3), GaussianMixture(2, 3)
-    fitted.fit(two_bumps(500), torch_rng(0, "fit"))
+    fitted.fit([two_bumps(500)], torch_rng(0, "fit"))
     loaded.load_state_dict(fitted.state_dict())
     assert torch.equal(fitted.draw(20, torch_rng(0, "draw")), loaded.draw(20, torch_rng(0, "draw")))
+
+
+def test_a_mixture_asks_for_no_more_batches_than_it_takes(monkeypatch):
+    monkeypatch.setattr(priors, "MOST", 150)
+    asked = []
+
+    def batches():
+        for i, z in enumerate(two_bumps(500).split(100)):
+            asked.append(i)
+            yield z
+
+    mixture, whole = GaussianMixture(2, 2), GaussianMixture(2, 2)
+    mixture.fit(batches(), torch_rng(0, "fit"))
+    assert asked == [0, 1]
+    whole.fit([two_bumps(500)[:200]], torch_rng(0, "fit"))
+    assert torch.equal(mixture.means, whole.means)
+
+
+def test_the_standard_normal_asks_for_nothing():
+    def batches():
+        raise AssertionError("a batch was asked for")
+        yield
+
+    StandardNormal(2).fit(batches(), torch_rng(0, "fit"))

@@ -59,7 +59,7 @@ def small(tmp_path_factory):
     return folder
 
 
-def outside(workspace, name, checkpoints):
+def outside(workspace, name, checkpoints, precision="32-true"):
     """Train a family, and return the scores that are not in its bands."""
     data = PreparedData.open(workspace)
     settings = TrainParams(**SMALL["train"] | {"epochs": EPOCHS[name]})
@@ -68,7 +68,7 @@ def outside(workspace, name, checkpoints):
         torch.manual_seed(key(0, "weights"))
         family = families.build(name, SMALL[name], data.spec)
     game = Game(family, settings, len(batches), 0)
-    trained = fit(game, batches, RUNTIME, checkpoints)
+    trained = fit(game, batches, RUNTIME.model_copy(update={"precision": precision}), checkpoints)
     trained.finish(scaled(data.array("train"), data.spec), torch_rng(0, "finish"))
     model = Model(trained.requires_grad_(False).eval(), data.content, SavedModel(name, "image", {}, data.digest))
     found = evaluation.evaluate(
@@ -77,9 +77,10 @@ def outside(workspace, name, checkpoints):
     return {score: found[score] for score, (low, high) in BANDS[name].items() if not low <= found[score] <= high}
 
 
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BANDS)
-def test_a_family_learns_as_well_as_it_did(small, name, tmp_path):
-    assert outside(small, name, tmp_path) == {}
+def test_a_family_learns_as_well_as_it_did(small, name, tmp_path, precision):
+    assert outside(small, name, tmp_path, precision) == {}
 
 
 def without_kl(self, player, x, noise, progress):

@@ -149,9 +149,9 @@ class Vae(Family):
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
-        """Fit the prior to the aggregate posterior: one draw of z an item of train."""
+        """Fit the prior to the aggregate posterior: one draw of z an item, of as many items as it asks for."""
         noise = Noise(rng)
-        self.prior.fit(torch.cat([_draw(*self.autoencoder.posterior(x), noise) for x in batches]), rng)
+        self.prior.fit((_draw(*self.autoencoder.posterior(x), noise) for x in batches), rng)
 
 
 def _draw(mu: Tensor, logvar: Tensor, noise: Noise) -> Tensor:

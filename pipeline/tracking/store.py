@@ -8,7 +8,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 # A store that is away is to be known within seconds; and MLflow's own second try at a call that was slow to be answered
@@ -52,11 +52,20 @@ def connect() -> MlflowClient:
     mlflow.set_registry_uri(uri)
     with reaching(), one_at_a_time():
         if not STORE and not own.exists():
-            artefacts.write_durably(own, _fresh())
+            _publish(_fresh(), own)
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
         _write(uri)
     return client
+
+
+def _publish(base: bytes, path: Path) -> None:
+    """Put a database where none is: one that somebody else, such as `mlflow ui`, made meanwhile stays."""
+    beside = path.with_name(f"{path.name}.fresh")
+    artefacts.write_durably(beside, base)
+    with suppress(OSError):  # where a file cannot have two names, MLflow makes its own, only slower
+        os.link(beside, path)
+    beside.unlink()
 
 
 def _fresh() -> bytes:

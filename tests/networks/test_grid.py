@@ -101,3 +101,16 @@ def test_each_layer_of_the_critic_stretches_no_more_than_one():
     assert len(matrices) == 4
     for matrix in matrices:
         assert torch.linalg.matrix_norm(matrix, 2).item() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Decoder, Critic])
+@pytest.mark.parametrize("size", [28, 64])
+def test_what_a_convolution_is_given_lies_channels_last(kind, size):
+    spec = spec_of(size, 3)
+    network, seen = build(kind, spec), []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    network(inputs(kind, spec, 2))
+    assert seen
+    assert all(h.is_contiguous(memory_format=torch.channels_last) for h in seen)

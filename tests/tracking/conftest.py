@@ -24,3 +24,10 @@ def place(template, tmp_path, monkeypatch):
     shutil.copy(template, found.database)
     found.enter(monkeypatch)
     return found
+
+
+@pytest.fixture
+def fresh(place):
+    """A place whose store does not exist yet."""
+    place.database.unlink()
+    return place

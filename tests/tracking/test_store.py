@@ -12,7 +12,6 @@ from contextlib import closing
 
 import pytest
 from mlflow.exceptions import MlflowException
-from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from pipeline import tracking
@@ -24,60 +23,9 @@ SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
 CONNECT = "from pipeline import tracking; print(tracking.connect().tracking_uri)"
 
 
-@pytest.fixture
-def fresh(place):
-    """A place whose store does not exist yet."""
-    place.database.unlink()
-    return place
-
-
-def use(place):
-    """Begin to use the store of a place, in a process of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        place.enter(patch)
-        client = tracking.connect()
-        run = client.create_run(store.experiment(client, place.source))
-        client.log_metric(run.info.run_id, "score", 1.0)
-
-
 def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
-
-
-def test_a_fresh_store_survives_its_first_use_by_four_processes(fresh):
-    members = [SERVER.Process(target=use, args=(fresh,)) for _ in range(4)]
-    for member in members:
-        member.start()
-    for member in members:
-        member.join(180)
-    assert [member.exitcode for member in members] == [0] * 4
-    assert [run.data.metrics for run in fresh.runs()] == [{"score": 1.0}] * 4
-    assert [each.name for each in fresh.client.search_experiments()].count(fresh.source) == 1
-
-
-def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
-    made = []
-
-    def cut_off(path, data):
-        made.append(data)
-        raise OSError("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.artefacts, "write_durably", cut_off)
-        with pytest.raises(TrackingError, match="no space left"):
-            tracking.connect()
-    assert not fresh.database.exists()
-    tracking.connect()
-    assert len(fresh.database.read_bytes()) == len(made[0])
-
-
-def test_only_a_fresh_store_is_written_without_waiting_for_the_disk(fresh):
-    tracking.connect()
-    engine = create_engine(f"sqlite:///{fresh.database}")
-    with engine.connect() as base:
-        assert base.execute(text("PRAGMA synchronous")).scalar() == 2
-    engine.dispose()
 
 
 def test_store_and_artifacts_lie_in_the_main_repository_alone(place):

@@ -1,0 +1,85 @@
+"""A store that does not exist yet: made once, whole, and never in place of another."""
+
+import multiprocessing
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+from sqlalchemy import create_engine, text
+
+from pipeline import tracking
+from pipeline.errors import TrackingError
+from pipeline.tracking import store
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
+
+
+def use(place):
+    """Begin to use the store of a place, in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        place.enter(patch)
+        client = tracking.connect()
+        run = client.create_run(store.experiment(client, place.source))
+        client.log_metric(run.info.run_id, "score", 1.0)
+
+
+def test_a_fresh_store_survives_its_first_use_by_four_processes(fresh):
+    members = [SERVER.Process(target=use, args=(fresh,)) for _ in range(4)]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join(180)
+    assert [member.exitcode for member in members] == [0] * 4
+    assert [run.data.metrics for run in fresh.runs()] == [{"score": 1.0}] * 4
+    assert [each.name for each in fresh.client.search_experiments()].count(fresh.source) == 1
+
+
+def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
+    def cut_off(path, data):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.artefacts, "write_durably", cut_off)
+        with pytest.raises(TrackingError, match="no space left"):
+            tracking.connect()
+    assert not fresh.database.exists()
+    client = tracking.connect()
+    assert client.get_run(client.create_run("0").info.run_id)
+    assert list(fresh.database.parent.glob("mlflow.db*")) == [fresh.database]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_store_that_somebody_else_made_meanwhile_stays(fresh, template, monkeypatch, linked):
+    def made_meanwhile():
+        base = whole()
+        shutil.copy(template, fresh.database)
+        MlflowClient(f"sqlite:///{fresh.database}").create_experiment("theirs")
+        return base
+
+    def no_links(*_):
+        raise OSError("a file cannot have two names here")
+
+    whole = store._fresh
+    monkeypatch.setattr(store, "_fresh", made_meanwhile)
+    if not linked:
+        monkeypatch.setattr(store.os, "link", no_links)
+    assert tracking.connect().get_experiment_by_name("theirs")
+
+
+def test_a_store_is_made_also_where_a_file_cannot_have_two_names(fresh, monkeypatch):
+    def no_links(*_):
+        raise OSError("not here")
+
+    monkeypatch.setattr(store.os, "link", no_links)
+    client = tracking.connect()
+    assert client.get_run(client.create_run("0").info.run_id)
+    assert list(fresh.database.parent.glob("mlflow.db.fresh*")) == []
+
+
+def test_only_a_fresh_store_is_written_without_waiting_for_the_disk(fresh):
+    tracking.connect()
+    engine = create_engine(f"sqlite:///{fresh.database}")
+    with engine.connect() as base:
+        assert base.execute(text("PRAGMA synchronous")).scalar() == 2
+    engine.dispose()
