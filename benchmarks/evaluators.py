@@ -8,6 +8,7 @@ of them cost more than they save where images are small.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -199,10 +200,11 @@ class CleanFid:
 
     def scores(self, network: Any, images: Images) -> Scores:
         a, b = self.kept, self.statistics(network, images.folders[1])
-        return {
-            "FID": clean.frechet_distance(a["mu"], a["sigma"], b["mu"], b["sigma"]),
-            "KID": clean.kernel_distance(a["features"], b["features"]),
-        }
+        try:
+            fid = clean.frechet_distance(a["mu"], a["sigma"], b["mu"], b["sigma"])
+        except ValueError:  # of fewer images than features its root can be imaginary, which it says at its end
+            fid = math.nan
+        return {"FID": fid, "KID": clean.kernel_distance(a["features"], b["features"])}
 
 
 def given(module: str, path: Path) -> Any:

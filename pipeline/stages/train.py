@@ -57,8 +57,9 @@ def main() -> None:
         checkpoints.set_aside(work.checkpoints)
         game.log_figures = tracked.figures
         trained = fit(game, batches, runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
-        with tqdm(total=1, desc="finish"):
+        with tqdm(total=1, desc="finish") as bar:
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
+            bar.update()
         with artefacts.replacing(workspace / artefacts.MODEL) as folder:
             models.save(folder, trained, about)
         with artefacts.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:

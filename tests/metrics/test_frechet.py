@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torchmetrics.image.fid import _compute_fid
 
 from pipeline.metrics import frechet as module
-from pipeline.metrics.frechet import Moments, RunningMoments, distance, frechet_infinity, moments
+from pipeline.metrics.frechet import Moments, distance, frechet_infinity, moments
 
 
 def frechet(a, b):
@@ -126,24 +126,6 @@ def test_a_value_that_is_not_finite_raises(bad, place):
 def test_a_set_without_a_covariance_raises(n):
     with pytest.raises(ValueError, match="at least two"):
         frechet(features(10, 4), features(n, 4))
-
-
-@PROMPT
-@given(a=SETS, cuts=st.lists(st.integers(0, 40), max_size=5))
-def test_moments_of_a_stream_are_those_of_the_whole_however_it_is_cut(a, cuts):
-    running = RunningMoments(a.shape[1])
-    for part in np.split(a, sorted(min(cut, len(a)) for cut in cuts)):
-        running.add(part)
-    np.testing.assert_allclose(running.moments().mean, a.mean(0), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(running.moments().covariance, np.cov(a, rowvar=False), rtol=1e-9, atol=1e-9)
-
-
-def test_a_stream_far_from_zero_loses_no_digits():
-    a = features(1000, 6)
-    running = RunningMoments(6)
-    for part in np.split(a + 1e7, 100):
-        running.add(part)
-    np.testing.assert_allclose(running.moments().covariance, np.cov(a, rowvar=False), rtol=1e-6)
 
 
 def without(features, i):
