@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,17 @@ from pipeline import project
 
 def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
     """Make one in a folder, with the raw data and params of another and changes by dotted name; return the folder."""
-    params = yaml.safe_load((source / "params.yaml").read_text())
+    shutil.copy(source / "params.yaml", folder)
+    change(folder, changes)
+    (folder / project.LAYOUT).symlink_to(source / project.LAYOUT)
+    (folder / "data").mkdir()
+    (folder / "data" / "raw").symlink_to(source / "data" / "raw")
+    return folder
+
+
+def change(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Change the params of a workspace, by dotted name."""
+    params = yaml.safe_load((folder / "params.yaml").read_text())
     for name, value in changes.items():
         *sections, field = name.split(".")
         section = params
@@ -24,10 +35,6 @@ def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
             section = section[each]
         section[field] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / project.LAYOUT).symlink_to(source / project.LAYOUT)
-    (folder / "data").mkdir()
-    (folder / "data" / "raw").symlink_to(source / "data" / "raw")
-    return folder
 
 
 def stage(name: str, folder: Path) -> None:
