@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,9 +11,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline import contents
+from pipeline import contents, disk
 from pipeline.contents.base import Content, DataSpec, Stored
 from pipeline.errors import ArtefactError
 from pipeline.params import RegisterParams
@@ -26,78 +20,6 @@ from pipeline.params import RegisterParams
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Give an empty temporary folder beside `folder`, which takes its place once everything in it is written."""
-    temporary = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is whole whenever it is there, also after a loss of power."""
-    temporary = path.with_name(".writing")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    entry = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(entry)
-    finally:
-        os.close(entry)
-
-
-def write_json(path: Path, tree: Any) -> None:
-    """Write a file of JSON whose bytes depend on its content alone."""
-    text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, text.encode())
-
-
-def read_json(path: Path) -> Any:
-    """Read a file of JSON.
-
-    Raises:
-        ArtefactError: it is missing, or no JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
-
-
-def digest_of(tree: Any) -> str:
-    """Return the digest of plain values, in any order of keys."""
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(*paths: Path) -> str:
-    """Return the digest of some files' bytes, in the order given."""
-    digest = hashlib.sha256()
-    for path in paths:
-        size = path.stat().st_size
-        with (
-            path.open("rb") as file,
-            tqdm(total=size, desc=f"check {path.name}", unit="B", unit_scale=True, delay=2.0, leave=False) as bar,
-        ):
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-                bar.update(len(block))
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -119,7 +41,7 @@ class PreparedData:
             ArtefactError: it is missing.
         """
         folder = workspace / PREPARED
-        return cls(folder, read_json(folder / "dataset.json"))
+        return cls(folder, disk.read_json(folder / "dataset.json"))
 
     @property
     def content(self) -> Content:
@@ -170,7 +92,7 @@ class PreparedData:
     def _load(self, name: str) -> NDArray[Any]:
         path = self.folder / name
         try:
-            if sha256(path) == self.about["files"][name]:
+            if disk.sha256(path) == self.about["files"][name]:
                 return open_memmap(path, mode="r")  # unlike np.load, it knows arrays alone, and no pickles
         except (OSError, KeyError, ValueError) as error:
             raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
@@ -212,24 +134,25 @@ class SavedModel:
         Raises:
             ArtefactError: a file is missing or no description, or the weights are not those that were saved.
         """
-        tree = read_json(folder / "model.json")
+        tree = disk.read_json(folder / "model.json")
         try:
             digest, about = tree.pop("weights_sha256"), cls(**{"format": 1, **tree})
         except (AttributeError, KeyError, TypeError) as error:
             raise ArtefactError(f"{folder / 'model.json'}: describes no model ({error}); restore it") from error
         weights = folder / "weights.safetensors"
-        if not weights.is_file() or sha256(weights) != digest:
+        if not weights.is_file() or disk.sha256(weights) != digest:
             raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in model.json; restore it")
         return about
 
     def write(self, folder: Path) -> None:
         """Write model.json beside the weights."""
-        write_json(folder / "model.json", asdict(self) | {"weights_sha256": sha256(folder / "weights.safetensors")})
+        digest = disk.sha256(folder / "weights.safetensors")
+        disk.write_json(folder / "model.json", asdict(self) | {"weights_sha256": digest})
 
 
 def model_digest(folder: Path) -> str:
     """Return the digest of a model: its description, which holds the digest of its weights."""
-    return sha256(folder / "model.json")
+    return disk.sha256(folder / "model.json")
 
 
 @dataclass(frozen=True)
@@ -248,8 +171,8 @@ class RunRecord:
     @classmethod
     def read(cls, workspace: Path) -> Self:
         """Read the record that train left."""
-        return cls(**read_json(workspace / REPORTS / "train" / "run.json"))
+        return cls(**disk.read_json(workspace / REPORTS / "train" / "run.json"))
 
     def write(self, workspace: Path) -> None:
         """Leave the record for the stages after train, which ends now."""
-        write_json(workspace / REPORTS / "train" / "run.json", asdict(replace(self, ended=time.time())))
+        disk.write_json(workspace / REPORTS / "train" / "run.json", asdict(replace(self, ended=time.time())))

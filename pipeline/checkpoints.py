@@ -6,7 +6,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline.artefacts import write_durably
+from pipeline.disk import write_durably
 from pipeline.errors import TrainingError
 
 KEPT = 2

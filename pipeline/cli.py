@@ -116,16 +116,16 @@ def _folder(model: str, temporary: Path) -> Path:
 
 
 def _summary(_: argparse.Namespace) -> None:
-    from pipeline import artefacts, project
+    from pipeline import artefacts, disk, project
     from pipeline.artefacts import PreparedData
     from pipeline.card import MEANINGS
 
     workspace = project.workspace()
     reports = workspace / artefacts.REPORTS
     data = PreparedData.open(workspace)
-    about = artefacts.read_json(workspace / artefacts.MODEL / "model.json")
-    scores = artefacts.read_json(reports / "evaluate" / "metrics.json")
-    version = artefacts.read_json(reports / "register" / "version.json")
+    about = disk.read_json(workspace / artefacts.MODEL / "model.json")
+    scores = disk.read_json(reports / "evaluate" / "metrics.json")
+    version = disk.read_json(reports / "register" / "version.json")
     counts = data.about["counts"]
     uri = f"models:/{version['name']}/{version['version']}"
     _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")

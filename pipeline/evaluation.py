@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from pipeline import artefacts, extractors, models, pictures
+from pipeline import disk, extractors, models, pictures
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.contents.base import Content, Raws, Stored
@@ -146,7 +146,7 @@ def evaluate(
         "weights": "moving average",
         "seed": seed,
     }
-    protocol["digest"] = artefacts.digest_of(protocol)
+    protocol["digest"] = disk.digest_of(protocol)
     return Evaluation(Evidence(protocol, estimates), drawn, parts, _classes(data.classes, of_test, of_samples))
 
 
@@ -185,7 +185,7 @@ def _code() -> str:
     package = Path(__file__).parent
     folders = [path for name in ("contents", "extractors", "metrics") for path in package.glob(f"{name}/*.py")]
     files = [package / name for name in ("evaluation.py", "models.py", "own.py")]
-    return artefacts.sha256(*sorted([*files, *folders]))
+    return disk.sha256(*sorted([*files, *folders]))
 
 
 def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[str, Estimate]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline import artefacts, sealed
+from pipeline import disk, sealed
 from pipeline.metrics.estimates import Estimate
 from pipeline.rng import numpy_rng
 
@@ -25,7 +25,7 @@ class Evidence:
 
     def write(self, folder: Path) -> None:
         """Write protocol.json, and all of it as influences.safetensors, with an array <score>/<population> for each."""
-        artefacts.write_json(folder / "protocol.json", self.protocol)
+        disk.write_json(folder / "protocol.json", self.protocol)
         parts = {
             f"{name}/{population}": part
             for name, estimate in self.estimates.items()

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import artefacts, revision
+from pipeline import artefacts, disk, revision
 from pipeline.params import FILE, flatten
 from pipeline.revision import LOCK, Revision
 
@@ -32,11 +32,11 @@ def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
     shutil.copyfile(reports / "train" / ENVIRONMENT, to / ENVIRONMENT)
     for name in PICTURES:
         shutil.copyfile(reports / "evaluate" / name, to / name)
-    digests = {"environment_digest": artefacts.digest_of(artefacts.read_json(to / ENVIRONMENT))}
+    digests = {"environment_digest": disk.digest_of(disk.read_json(to / ENVIRONMENT))}
     if (workspace / LOCK).is_file():
         shutil.copyfile(workspace / LOCK, to / LOCK)
-        digests["lock_digest"] = artefacts.sha256(to / LOCK)
+        digests["lock_digest"] = disk.sha256(to / LOCK)
     if made_at.diff:
         (to / PATCH).write_bytes(made_at.diff)
-        digests["diff_digest"] = artefacts.sha256(to / PATCH)
+        digests["diff_digest"] = disk.sha256(to / PATCH)
     return digests

@@ -12,7 +12,8 @@ from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.artefacts import SPLITS, Split, sha256
+from pipeline import disk
+from pipeline.artefacts import SPLITS, Split
 from pipeline.contents.base import Content, DataSpec, Rejected
 from pipeline.errors import SourceError
 from pipeline.params import Split as Shares
@@ -142,7 +143,7 @@ def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Pa
 
 def digests(folder: Path) -> dict[str, str]:
     """Return the digests of the files with the arrays and labels of all splits."""
-    return {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
+    return {path.name: disk.sha256(path) for path in sorted(folder.glob("*.npy"))}
 
 
 def _number(data: bytes, secret: bytes = b"") -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from mlflow import MlflowClient
 
-from pipeline import artefacts, claims, gate, ledger, models, project, registry, tracking
+from pipeline import artefacts, claims, disk, gate, ledger, models, project, registry, tracking
 from pipeline.errors import ArtefactError, TrackingError, UserError
 from pipeline.evidence import Evidence
 from pipeline.gate import Judgement
@@ -149,7 +149,7 @@ def _alone(client: MlflowClient, name: str) -> Iterator[None]:
 
 def _own_name() -> str:
     """Return the name that this workspace registered its model under."""
-    left = artefacts.read_json(project.workspace() / artefacts.REPORTS / "register" / "version.json")
+    left = disk.read_json(project.workspace() / artefacts.REPORTS / "register" / "version.json")
     return str(left["name"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import artefacts, project, registry, rerun, tracking
+from pipeline import artefacts, disk, project, registry, rerun, tracking
 from pipeline.artefacts import SavedModel
 from pipeline.comparison import differences
 from pipeline.errors import TrackingError, UserError
@@ -79,7 +79,7 @@ def _fetch(uri: str, temporary: Path) -> tuple[Mapping[str, str], Recipe]:
         raise TrackingError(f"{uri} does not say how it was made; register it from a commit to have it say so")
     kept = registry.kept(version, temporary)
     folder = registry.download(client, uri, temporary / "registered")
-    return tags, Recipe(tags["git.commit"], SavedModel.read(folder), artefacts.read_json(kept / ENVIRONMENT), kept)
+    return tags, Recipe(tags["git.commit"], SavedModel.read(folder), disk.read_json(kept / ENVIRONMENT), kept)
 
 
 def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -87,7 +87,7 @@ def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
     patch = recipe.kept / PATCH
     if tags["git.dirty"] == "true" and not patch.is_file():
         yield "code", f"{PATCH} is lost"
-    elif patch.is_file() and artefacts.sha256(patch) != tags.get("diff_digest"):
+    elif patch.is_file() and disk.sha256(patch) != tags.get("diff_digest"):
         yield "code", f"{PATCH} is not what was recorded"
 
 
@@ -95,7 +95,7 @@ def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
     """Yield the kind and the name of each thing that differs, as it was and as it is."""
     before, now = recipe.model, SavedModel.read(clone / artefacts.MODEL)
     code = differences(_code(recipe.kept / LOCK), _code(clone / LOCK)) if (recipe.kept / LOCK).is_file() else []
-    environment = artefacts.read_json(clone / artefacts.REPORTS / "train" / ENVIRONMENT)
+    environment = disk.read_json(clone / artefacts.REPORTS / "train" / ENVIRONMENT)
     parts = {
         "code": code,
         "data": differences({"digest": before.data_digest}, {"digest": now.data_digest}),

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, checkpoints, locks, project
+from pipeline import checkpoints, disk, locks, project
 from pipeline.artefacts import RunRecord
 from pipeline.errors import TrainingError
 from pipeline.locks import Taken
@@ -26,8 +26,8 @@ def fingerprint(what: Mapping[str, Any]) -> str:
     """Return a digest of what a training depends on, and of all code of this package that is imported by now."""
     specs = [spec for module in list(sys.modules.values()) if (spec := getattr(module, "__spec__", None))]
     files = {str(spec.origin) for spec in specs if spec.name.partition(".")[0] == PACKAGE}
-    code = artefacts.sha256(*(Path(file) for file in sorted(files)))
-    return artefacts.digest_of([what, code])[:16]
+    code = disk.sha256(*(Path(file) for file in sorted(files)))
+    return disk.digest_of([what, code])[:16]
 
 
 def folder() -> Path:
@@ -56,18 +56,18 @@ class Work:
     @property
     def record(self) -> RunRecord | None:
         """The run that the training began, if it was killed after that."""
-        return RunRecord(**artefacts.read_json(self._run)) if self._run.is_file() else None
+        return RunRecord(**disk.read_json(self._run)) if self._run.is_file() else None
 
     @record.setter
     def record(self, value: RunRecord) -> None:
-        artefacts.write_json(self._run, asdict(value))
+        disk.write_json(self._run, asdict(value))
 
     def ticket(self) -> str:
         """Return a word that is this training's own, by which its run is found though a kill came before the record."""
         path = self.folder / "ticket.json"
         if not path.is_file():
-            artefacts.write_json(path, uuid.uuid4().hex)
-        return str(artefacts.read_json(path))
+            disk.write_json(path, uuid.uuid4().hex)
+        return str(disk.read_json(path))
 
     @property
     def trainer(self) -> Process | None:

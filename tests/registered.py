@@ -44,7 +44,7 @@ MODEL = """
 import sys
 from pathlib import Path
 import torch
-from pipeline import artefacts, families, models
+from pipeline import disk, families, models
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.params import Params
 seed, folder = int(sys.argv[1]), Path("model")
@@ -53,7 +53,7 @@ torch.manual_seed(seed)
 settings = params.vae.model_dump()
 made_with = {"seed": seed, "family": "vae", "vae": settings, "train": params.train.model_dump(), **data.params}
 about = SavedModel("vae", "image", made_with, data.digest)
-with artefacts.replacing(folder) as temporary:
+with disk.replacing(folder) as temporary:
     models.save(temporary, families.build("vae", settings, data.spec), about)
 RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path())
 """

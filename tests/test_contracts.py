@@ -1,6 +1,8 @@
 """What dvc.yaml names for each stage is what the stage imports and reads of params.yaml, and nothing else."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
@@ -61,6 +63,22 @@ def test_no_dep_is_code_that_the_stage_does_not_import(graph, stage):
         assert "pipeline" in paths(stage, "deps")
     else:
         assert listed_code(stage) - closure(graph, f"pipeline.stages.{stage}") == set()
+
+
+@pytest.mark.parametrize(
+    ("stage", "heavy"),
+    [
+        ("validate", ("torch", "mlflow", "scipy", "matplotlib")),
+        ("prepare", ("torch", "mlflow", "matplotlib")),
+        ("features", ("pytorch_lightning", "mlflow", "matplotlib")),
+        ("evaluate", ("pytorch_lightning",)),
+        ("register", ("torch",)),
+    ],
+)
+def test_no_stage_waits_for_the_import_of_what_it_does_without(stage, heavy):
+    code = f"import sys, pipeline.stages.{stage}\nprint([name for name in {heavy} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
 
 
 def params_read(stage):

@@ -1,7 +1,7 @@
 import pytest
 from stages import ROOT, STAGES, paths
 
-from pipeline import artefacts, lineage
+from pipeline import disk, lineage
 from pipeline.revision import READ, Revision
 
 
@@ -9,7 +9,7 @@ from pipeline.revision import READ, Revision
 def workspace(tmp_path):
     """A workspace where the stages before `register` ran."""
     folder = tmp_path / "workspace"
-    artefacts.write_json(folder / "reports/train/environment.json", {"python": "3.12"})
+    disk.write_json(folder / "reports/train/environment.json", {"python": "3.12"})
     (folder / "reports/evaluate").mkdir()
     for name in lineage.PICTURES:
         (folder / "reports/evaluate" / name).write_bytes(b"picture")
@@ -32,13 +32,13 @@ def test_a_dirty_version_keeps_difference_and_lock_byte_by_byte_with_their_diges
     digests = collected(workspace, tmp_path / "kept", b"diff \xff\n")
     assert (tmp_path / "kept/diff.patch").read_bytes() == b"diff \xff\n"
     assert (tmp_path / "kept/dvc.lock").read_bytes() == b"schema: '2.0'\r\n"
-    assert digests["diff_digest"] == artefacts.sha256(tmp_path / "kept/diff.patch")
-    assert digests["lock_digest"] == artefacts.sha256(workspace / "dvc.lock")
+    assert digests["diff_digest"] == disk.sha256(tmp_path / "kept/diff.patch")
+    assert digests["lock_digest"] == disk.sha256(workspace / "dvc.lock")
 
 
 def test_another_environment_has_another_digest(workspace, tmp_path):
     before = collected(workspace, tmp_path / "one")
-    artefacts.write_json(workspace / "reports/train/environment.json", {"python": "3.13"})
+    disk.write_json(workspace / "reports/train/environment.json", {"python": "3.13"})
     assert collected(workspace, tmp_path / "two") != before
 
 

@@ -29,7 +29,8 @@ def left(workspace):
 
 
 def test_version_can_be_traced_to_code_data_params_and_scores(workspace):
-    from pipeline.artefacts import digest_of, model_digest
+    from pipeline.artefacts import model_digest
+    from pipeline.disk import digest_of
 
     version = challenger(workspace)
     tags = version.tags
@@ -55,7 +56,7 @@ def lineage(workspace, version, to):
 
 
 def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_path):
-    from pipeline.artefacts import digest_of
+    from pipeline.disk import digest_of
 
     version = challenger(workspace)
     kept = lineage(workspace, version, tmp_path)

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from registered import MODEL, NAME, attempt, challenger, client, do
 
-from pipeline import artefacts, models
+from pipeline import disk, models
 
 pytestmark = pytest.mark.slow
 
@@ -86,10 +86,10 @@ def test_another_model_in_the_place_of_the_registered_one_is_refused(registered,
 
 def test_a_pickle_in_the_place_of_weights_is_refused_although_the_description_agrees(registered, version):
     weights, mark = version / "data/model/weights.safetensors", version.with_name("mark")
-    before = artefacts.sha256(weights)
+    before = disk.sha256(weights)
     weights.write_bytes(pickle.dumps(Payload(mark)))
     about = version / "data/model/model.json"
-    about.write_text(about.read_text().replace(before, artefacts.sha256(weights)))
+    about.write_text(about.read_text().replace(before, disk.sha256(weights)))
     assert "its files are not those that were registered" in refused(registered, version)
     assert not mark.exists()
 

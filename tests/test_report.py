@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from pipeline import artefacts, report
+from pipeline import disk, report
 from pipeline.tracking import Scored
 
 SCORES = {
@@ -22,7 +22,7 @@ LINEAGE = {"family": "vae", "params": {"vae": {"beta": 1.5}}, "model_digest": "a
 def folder(tmp_path):
     for name in report.PICTURES:
         Image.new("RGB", (8, 8), "blue").save(tmp_path / f"{name}.png")
-    artefacts.write_json(tmp_path / "protocol.json", {"split": "test", "samples": 2000, "digest": "p"})
+    disk.write_json(tmp_path / "protocol.json", {"split": "test", "samples": 2000, "digest": "p"})
     table(tmp_path / "classes.csv", ["class", "samples", "test"], ["Coat", "0.25", "0.5"], ["Bag", "0.75", "0.5"])
     table(tmp_path / "curves/val/elbo.csv", ["epoch", "value"], ["1", "-90"], ["2", "-80.5"])
     return tmp_path

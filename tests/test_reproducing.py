@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import yaml
 
-from pipeline import artefacts, reproducing
+from pipeline import disk, reproducing
 from pipeline.errors import UserError
 from pipeline.rerun import Recipe
 
@@ -15,7 +15,7 @@ def write(folder, about, environment, code):
     (folder / "model").mkdir(parents=True)
     (folder / "model/weights.safetensors").write_bytes(b"weights")
     about.write(folder / "model")
-    artefacts.write_json(folder / "reports/train/environment.json", environment)
+    disk.write_json(folder / "reports/train/environment.json", environment)
     deps = [{"path": "data/prepared", "md5": "1.dir"}, {"path": "pipeline/game.py", "md5": code}]
     (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": {"deps": deps}}}))
 
@@ -89,6 +89,6 @@ def test_a_difference_that_is_not_as_it_was_recorded_is_named(tmp_path, toy, dir
     right.write_bytes(b"diff")
     if patch is not None:
         (tmp_path / "diff.patch").write_bytes(patch)
-    tags = {"git.dirty": dirty} | ({"diff_digest": artefacts.sha256(right)} if digest else {})
+    tags = {"git.dirty": dirty} | ({"diff_digest": disk.sha256(right)} if digest else {})
     recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, tmp_path)
     assert list(reproducing._lost(tags, recipe)) == said

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import artefacts, checkpoints, models
+from pipeline import checkpoints, disk, models
 from pipeline.artefacts import PREPARED, PreparedData
 from pipeline.errors import UserError
 from pipeline.evidence import Evidence
@@ -92,8 +92,8 @@ def write_data(folder, toy):
     prepared.mkdir(parents=True)
     np.save(prepared / "train.npy", toy.items(4))
     np.save(prepared / "train_labels.npy", np.zeros(4, np.int32))
-    files = {path.name: artefacts.sha256(path) for path in prepared.glob("*.npy")}
-    artefacts.write_json(prepared / "dataset.json", {"files": files})
+    files = {path.name: disk.sha256(path) for path in prepared.glob("*.npy")}
+    disk.write_json(prepared / "dataset.json", {"files": files})
 
 
 def write_checkpoint(folder, toy):

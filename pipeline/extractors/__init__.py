@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import artefacts
+from pipeline import disk
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
@@ -27,7 +27,7 @@ def load(folder: Path, spec: DataSpec) -> Extractor:
     Raises:
         ArtefactError: it is missing or damaged.
     """
-    name = artefacts.read_json(folder / ABOUT).get("extractor")
+    name = disk.read_json(folder / ABOUT).get("extractor")
     if name not in EXTRACTORS:
         raise ArtefactError(f"{folder / ABOUT}: names no extractor, but {name}; run `dvc repro` to make it")
     return EXTRACTORS[name].load(folder, spec)

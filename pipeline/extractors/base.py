@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pipeline import artefacts
+from pipeline import disk
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError
@@ -77,7 +77,7 @@ def write(folder: Path, name: str, about: Mapping[str, Any], weights: Mapping[st
     """Write an extractor's weights, and what builds the network that they belong to."""
     arrays = {key: tensor.contiguous() for key, tensor in sorted(weights.items())}
     (folder / WEIGHTS).write_bytes(save(arrays))
-    artefacts.write_json(folder / ABOUT, {**about, "extractor": name, "weights_sha256": digest(folder)})
+    disk.write_json(folder / ABOUT, {**about, "extractor": name, "weights_sha256": digest(folder)})
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -86,7 +86,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         ArtefactError: it is missing or damaged.
     """
-    about, path = artefacts.read_json(folder / ABOUT), folder / WEIGHTS
+    about, path = disk.read_json(folder / ABOUT), folder / WEIGHTS
     try:
         about.pop("extractor")
         if not path.is_file() or digest(folder) != about.pop("weights_sha256"):
@@ -98,4 +98,4 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def digest(folder: Path) -> str:
     """Return the digest of a saved extractor's weights, which is part of every score's protocol."""
-    return artefacts.sha256(folder / WEIGHTS)
+    return disk.sha256(folder / WEIGHTS)

@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor
 
-from pipeline import artefacts
+from pipeline import disk
 from pipeline.errors import SourceError
 from pipeline.sources import downloading
 
@@ -47,7 +47,7 @@ def find(place: Path) -> Path:
         path = Path(torch.hub.get_dir()) / "checkpoints" / NAME
         if not path.is_file():
             _download(path, place)
-    if artefacts.sha256(path) != SHA256:
+    if disk.sha256(path) != SHA256:
         raise SourceError(f"{path}: damaged, its sha256 is not {SHA256}; put a sound copy in its place")
     return path
 

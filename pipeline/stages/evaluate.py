@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, replace
 
-from pipeline import artefacts, evaluation, gallery, models, pictures, project, report, team, tracking
+from pipeline import artefacts, disk, evaluation, gallery, models, pictures, project, report, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
@@ -28,7 +28,7 @@ def main() -> None:
     with tracking.resume(record, model.about) as tracked:
         found = evaluation.evaluate(model, data, features, params.evaluate, params.seed, members)
         folder = workspace / artefacts.REPORTS / "evaluate"
-        artefacts.write_json(folder / "metrics.json", found.scores)
+        disk.write_json(folder / "metrics.json", found.scores)
         found.evidence.write(folder)
         for name, picture in found.pictures.items():
             picture.save(folder / f"{name}.png")
@@ -36,7 +36,7 @@ def main() -> None:
             rows = csv.writer(file)
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
-        with artefacts.replacing(folder / "gallery") as shown:
+        with disk.replacing(folder / "gallery") as shown:
             gallery.write(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
         lineage = {
             **asdict(replace(model.about, learnt={})),
@@ -46,7 +46,7 @@ def main() -> None:
         champion = tracking.scored(tracked.client, f"models:/{name}@{CHAMPION}")
         curves, baselines = (
             workspace / artefacts.REPORTS / "train" / "curves",
-            artefacts.read_json(features / BASELINES),
+            disk.read_json(features / BASELINES),
         )
         report.write(folder, found.scores, found.parts, baselines, lineage, curves, champion)
         tracked.scores(found.scores)

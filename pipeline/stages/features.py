@@ -7,7 +7,7 @@ import math
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import artefacts, baselines, extractors, project
+from pipeline import artefacts, baselines, disk, extractors, project
 from pipeline.artefacts import PreparedData
 from pipeline.baselines import Baseline
 from pipeline.errors import run
@@ -36,14 +36,14 @@ def main() -> None:
         name: _scored(model, data, yardstick, reference, real, params.seed)
         for name, model in tqdm(baselines.fitted(data).items(), desc="baselines")
     }
-    with artefacts.replacing(workspace / artefacts.FEATURES) as folder:
+    with disk.replacing(workspace / artefacts.FEATURES) as folder:
         yardstick.save(folder)
         reference.write(folder)
         real.write(folder)
-        artefacts.write_json(folder / BASELINES, scored)
+        disk.write_json(folder / BASELINES, scored)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
     figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **scored}
-    artefacts.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
+    disk.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
 
 
 def _scored(

@@ -6,7 +6,7 @@ import csv
 import tempfile
 from pathlib import Path
 
-from pipeline import artefacts, contents, preparation, project
+from pipeline import artefacts, contents, disk, preparation, project
 from pipeline.artefacts import SPLITS, PreparedData
 from pipeline.contents.base import Rejected
 from pipeline.errors import SourceError, run
@@ -28,7 +28,7 @@ def main() -> None:
     learnt = dict(contents.build(params.content, chosen, {}).learn(source))
     content = contents.build(params.content, chosen, learnt)
     folder = workspace / artefacts.PREPARED
-    with artefacts.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
+    with disk.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
         found = preparation.harvest(content, source, encoded, params.seed)
         _write_rejected(report / "rejected.csv", found.rejected)
         preparation.check(found, settings.max_rejected, source)
@@ -36,7 +36,7 @@ def main() -> None:
         for name, rows in splits.items():
             preparation.write(rows, encoded, content.spec, temporary, name)
         card, files = Card.read(source), preparation.digests(temporary)
-        artefacts.write_json(
+        disk.write_json(
             temporary / "dataset.json",
             {
                 "source": source.name,
@@ -56,7 +56,7 @@ def main() -> None:
                 "duplicates": duplicates,
                 "prepare": settings.model_dump(),
                 "files": files,
-                "digest": artefacts.digest_of(files),
+                "digest": disk.digest_of(files),
             },
         )
     _report(PreparedData.open(workspace), report)
@@ -77,7 +77,7 @@ def _report(data: PreparedData, report: Path) -> None:
     data.content.show(data.content.decode(shown), COLUMNS, names).save(report / "examples.png")
     counts = {name: data.about["counts"][name] for name in SPLITS}
     figures = counts | {"rejected": data.about["rejected"], "duplicates": data.about["duplicates"]}
-    artefacts.write_json(report / "metrics.json", figures)
+    disk.write_json(report / "metrics.json", figures)
 
 
 if __name__ == "__main__":

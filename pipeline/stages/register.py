@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, card, lineage, models, project, registry, serving, tracking
-from pipeline.artefacts import PreparedData, RunRecord
+from pipeline import artefacts, card, contents, disk, lineage, project, registry, serving, tracking
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.card import Subject
 from pipeline.errors import run
 from pipeline.params import Params
@@ -19,11 +19,11 @@ def main() -> None:
     workspace = project.workspace()
     params, data = Params.load(workspace), PreparedData.open(workspace)
     name = data.registered_as(params.register_)
-    scores = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
-    protocol = artefacts.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
+    scores = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
+    protocol = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
-    model = models.load(folder)
-    about = model.about
+    about = SavedModel.read(folder)
+    signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
         beside = Path(temporary)
         tags: dict[str, Any] = {
@@ -33,7 +33,7 @@ def main() -> None:
             "run_id": tracked.id,
             **revision.tags,
             "data_digest": data.digest,
-            "params_digest": artefacts.digest_of(about.params),
+            "params_digest": disk.digest_of(about.params),
             "extractor_digest": protocol["extractor_digest"],
             "protocol_digest": protocol["digest"],
             registry.DIGEST: artefacts.model_digest(folder),
@@ -42,19 +42,19 @@ def main() -> None:
                 key: f"{scores[key]:.6g}" for each in card.told(scores) for key in (each, f"{each}_low", f"{each}_high")
             },
         }
-        environment = artefacts.read_json(beside / lineage.ENVIRONMENT)
+        environment = disk.read_json(beside / lineage.ENVIRONMENT)
         subject = Subject(name, about, data.about, scores, record, environment, lineage.committed(workspace), tags)
         (beside / "card.md").write_text(card.text(subject, pictures=True))
         with tracking.reaching():
             described = card.text(subject, pictures=False)
-            version = registry.register(tracked, name, folder, serving.signature(model), tags, described, beside)
+            version = registry.register(tracked, name, folder, signature, tags, described, beside)
     left = {
         "name": name,
         "version": int(version.version),
         "run_id": tracked.id,
         "model_digest": tags[registry.DIGEST],
     }
-    artefacts.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
+    disk.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
 
 
 if __name__ == "__main__":

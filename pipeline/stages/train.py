@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 from tqdm import tqdm
 
-from pipeline import artefacts, checkpoints, environment, families, models, project, tracking
+from pipeline import artefacts, checkpoints, disk, environment, families, models, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
 from pipeline.distributed import follow, leads
@@ -60,13 +60,11 @@ def main() -> None:
         with tqdm(total=1, desc="finish") as bar:
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
             bar.update()
-        with artefacts.replacing(workspace / artefacts.MODEL) as folder:
+        with disk.replacing(workspace / artefacts.MODEL) as folder:
             models.save(folder, trained, about)
-        with artefacts.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
+        with disk.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
             game.curves.write(folder)
-        artefacts.write_json(
-            workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(runtime)
-        )
+        disk.write_json(workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(runtime))
         tracked.record.write(workspace)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline import artefacts, project
+from pipeline import artefacts, disk, project
 from pipeline.errors import run
 from pipeline.params import Params
 
@@ -14,7 +14,7 @@ def main() -> None:
     """
     workspace = project.workspace()
     Params.load(workspace)
-    artefacts.write_json(workspace / artefacts.REPORTS / "validate" / "schema.json", Params.model_json_schema())
+    disk.write_json(workspace / artefacts.REPORTS / "validate" / "schema.json", Params.model_json_schema())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import artefacts, project
+from pipeline import disk, project
 from pipeline.errors import TrackingError
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI")
@@ -62,7 +62,7 @@ def connect() -> MlflowClient:
 def _publish(base: bytes, path: Path) -> None:
     """Put a database where none is: one that somebody else, such as `mlflow ui`, made meanwhile stays."""
     beside = path.with_name(f"{path.name}.fresh")
-    artefacts.write_durably(beside, base)
+    disk.write_durably(beside, base)
     with suppress(OSError):  # where a file cannot have two names, MLflow makes its own, only slower
         os.link(beside, path)
     beside.unlink()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline import artefacts
+from pipeline import disk
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
@@ -123,8 +123,8 @@ def test_damaged_weights_are_one_line_that_names_them(toy, fitted, tmp_path, dam
 
 def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, tmp_path):
     fitted.save(tmp_path)
-    about = artefacts.read_json(tmp_path / "extractor.json")
-    artefacts.write_json(tmp_path / "extractor.json", about | {"size": 16})
+    about = disk.read_json(tmp_path / "extractor.json")
+    disk.write_json(tmp_path / "extractor.json", about | {"size": 16})
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
         InDomain.load(tmp_path, toy.spec)
     assert "\n" not in str(caught.value)
@@ -151,7 +151,7 @@ def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_share
             classes = np.random.default_rng(seed).permutation(classes)
         np.save(tmp_path / array, items)
         np.save(tmp_path / labels, classes)
-    files = {name: artefacts.sha256(tmp_path / name) for name in names}
+    files = {name: disk.sha256(tmp_path / name) for name in names}
     about = {"content": "image", "settings": {"size": 16, "channels": 1}, "learnt": {}, "classes": ["a", "b"]}
     data = PreparedData(tmp_path, about | {"files": files})
     found = InDomain.make(data, settings(30), 0)

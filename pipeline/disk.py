@@ -1,0 +1,88 @@
+"""Files that are whole whenever they are there, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.errors import ArtefactError
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside `folder`, which takes its place once everything in it is written."""
+    temporary = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that is whole whenever it is there, also after a loss of power."""
+    temporary = path.with_name(".writing")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    entry = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(entry)
+    finally:
+        os.close(entry)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write a file of JSON whose bytes depend on its content alone."""
+    text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, text.encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a file of JSON.
+
+    Raises:
+        ArtefactError: it is missing, or no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+
+
+def digest_of(tree: Any) -> str:
+    """Return the digest of plain values, in any order of keys."""
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(*paths: Path) -> str:
+    """Return the digest of some files' bytes, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        with (
+            path.open("rb") as file,
+            tqdm(total=size, desc=f"check {path.name}", unit="B", unit_scale=True, delay=2.0, leave=False) as bar,
+        ):
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+                bar.update(len(block))
+    return digest.hexdigest()
