@@ -58,6 +58,7 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@python benchmarks/overhead.py
 	@python benchmarks/prepare.py --items 10000 100000 1000000
 	@python benchmarks/serving.py --model model
+	@python benchmarks/precision.py
 	@python benchmarks/durability.py
 	@python benchmarks/verdicts.py
 	@python benchmarks/intervals.py

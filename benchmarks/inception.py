@@ -3,7 +3,8 @@
 Speed is that of batches of grey images of 28 pixels, in seconds of the processor and by the clock, each step of what
 makes it faster by itself: the median of the ratios of rounds. Distances are those of two sets of images from
 data/prepared, by `torch_fidelity.calculate_metrics` with its own loading, resizing and features, and by ours; KID is
-the estimate over all pairs (one subset of all images).
+the estimate over all pairs (one subset of all images). How much is left to gain is told by a product of large matrices,
+which is as fast as a processor can multiply and add.
 Without the published weights, `python tests/inception_weights.py FILE` writes random ones.
 Run from a workspace that has data/prepared: python benchmarks/inception.py [--weights FILE] [--rounds 5]
 """
@@ -21,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+from torch.utils.flop_counter import FlopCounterMode
 from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from turns import Spread, in_turn, ratios
 
 from pipeline import project
 from pipeline.artefacts import PreparedData
@@ -33,6 +36,8 @@ from pipeline.metrics.kernel import kid
 
 THEIR_BATCH = 64
 """Their default."""
+ROWS, PRODUCTS = 2048, 20
+"""Of square matrices, and how many times they are multiplied."""
 
 
 class Coloured(Dataset[Tensor]):
@@ -85,6 +90,29 @@ def speed(path: Path, ours: Inception, array: NDArray[np.uint8], rounds: int) ->
         print(f"{name:36} faster {said} in processor time, {statistics.median(clock):.2f} by the clock", flush=True)
 
 
+def arithmetic(ours: Inception, array: NDArray[np.uint8], rounds: int) -> None:
+    """Print the operations a second of the network, and those of a product of large matrices, in turn."""
+    with FlopCounterMode(display=False) as counter:
+        ours.features(array[:1])
+    one, other = torch.rand(2, ROWS, ROWS)
+
+    def network() -> float:
+        begin = time.perf_counter()
+        ours.features(array)
+        return counter.get_total_flops() * len(array) / (time.perf_counter() - begin) / 1e9
+
+    def product() -> float:
+        begin = time.perf_counter()
+        for _ in range(PRODUCTS):
+            one @ other
+        return 2 * PRODUCTS * ROWS**3 / (time.perf_counter() - begin) / 1e9
+
+    found = in_turn({"network": network, "product": product}, rounds)
+    for name, rates in found.items():
+        print(f"{name}: {Spread.of(rates)} GFLOP/s")
+    print(f"network over product: {ratios(found['network'], found['product'])}", flush=True)
+
+
 def agreement(path: Path, ours: Inception, real: NDArray[np.uint8], generated: NDArray[np.uint8]) -> None:
     """Print both distances, theirs and ours."""
     theirs = calculate_metrics(
@@ -120,7 +148,9 @@ def main() -> None:
     data = PreparedData.open(project.workspace())
     path = weights.find(words.weights)
     ours = Inception(weights.read(path), "float32", data.spec)
-    speed(path, ours, np.array(data.array("test")[: words.timed]), words.rounds)
+    timed = np.array(data.array("test")[: words.timed])
+    speed(path, ours, timed, words.rounds)
+    arithmetic(ours, timed, words.rounds)
     # the second set is darker, so that there is a distance to agree on
     pair = np.array(data.array("train")[: 2 * words.images])
     agreement(path, ours, pair[: words.images], pair[words.images :] // 2)
