@@ -21,7 +21,16 @@ BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def describe(runtime: RuntimeParams) -> dict[str, Any]:
-    """Return the kind of machine, threads, `runtime:` and the versions of all packages; it names no host."""
+    """Return the machine, `runtime:` and the versions of all packages."""
+    found = (each.metadata for each in importlib.metadata.distributions())  # which reads its file each time it is asked
+    return machine(runtime) | {
+        "runtime": {name: getattr(runtime, name) for name in RUNTIME},
+        "packages": {str(canonicalize_name(each["Name"])): each["Version"] for each in found if each["Name"]},
+    }
+
+
+def machine(runtime: RuntimeParams) -> dict[str, Any]:
+    """Return the kind of machine, and the Python, torch and threads that compute; it names no host."""
     import torch
 
     return {
@@ -32,10 +41,6 @@ def describe(runtime: RuntimeParams) -> dict[str, Any]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "accelerator": _accelerator(runtime),
         "threads": torch.get_num_threads(),
-        "runtime": {name: getattr(runtime, name) for name in RUNTIME},
-        "packages": {
-            str(canonicalize_name(each.name)): each.version for each in importlib.metadata.distributions() if each.name
-        },
     }
 
 

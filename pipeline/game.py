@@ -37,10 +37,11 @@ class Game(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.family, self.average = family, copy.deepcopy(family).requires_grad_(False)
-        # to look for them in modules would take 0.2 ms at every step
+        # to look for them in modules would take half a millisecond at every step
         self.weights = {player: list(family.get_submodule(player).parameters()) for player in family.players}
         self.averages: list[Tensor] = list(self.average.parameters())
         self.averaged: list[Tensor] = list(family.parameters())
+        self.buffers_of_both: list[tuple[Tensor, Tensor]] = []
         self.settings, self.seed = settings, seed
         self.steps = settings.epochs * steps_per_epoch
         self.curves = Curves(steps_per_epoch)
@@ -55,6 +56,10 @@ class Game(pl.LightningModule):
             weights = self.family.get_submodule(player).parameters()
             found.append(torch.optim.Adam(weights, chosen.learning_rate, chosen.betas, fused=True))
         return found
+
+    def on_train_start(self) -> None:
+        """Look for the buffers, which are others once they are on the device."""
+        self.buffers_of_both = list(zip(self.average.buffers(), self.family.buffers(), strict=True))
 
     def training_step(self, share: Share, index: int) -> None:
         """Let every player take a step on this process's share of the batch, then move the average."""
@@ -152,5 +157,5 @@ class Game(pl.LightningModule):
     def _move_average(self) -> None:
         decay = min(self.settings.ema, (1 + self.done) / (10 + self.done))
         torch._foreach_lerp_(self.averages, self.averaged, 1 - decay)
-        for ours, theirs in zip(self.average.buffers(), self.family.buffers(), strict=True):
+        for ours, theirs in self.buffers_of_both:
             ours.copy_(theirs)

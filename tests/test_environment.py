@@ -32,6 +32,13 @@ def test_it_is_the_same_each_time_but_for_another_number_of_threads():
         torch.set_num_threads(1)
 
 
+def test_the_machine_is_told_without_reading_what_all_packages_say_of_themselves(monkeypatch):
+    whole = environment.describe(RUNTIME)
+    monkeypatch.delattr("importlib.metadata.distributions")
+    assert environment.machine(RUNTIME).items() <= whole.items()
+    assert whole.keys() - environment.machine(RUNTIME).keys() == {"runtime", "packages"}
+
+
 def test_a_machine_without_cpuinfo_has_a_processor_all_the_same(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "CPUS", tmp_path / "none")
     assert environment.describe(RUNTIME)["cpu"]

@@ -46,6 +46,15 @@ def test_without_an_average_the_last_weights_are_kept(toy, tmp_path):
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
 
 
+def test_the_average_has_the_buffers_that_the_weights_have_after_each_step(toy, tmp_path):
+    class Count(pl.Callback):
+        def on_train_batch_start(self, trainer, module, *_):
+            module.family.prior.means += 1
+
+    game = play(toy, "vae", tmp_path, [Count()])
+    assert torch.equal(game.average.prior.means, toy.family("vae").prior.means + EPOCHS * PER_EPOCH)
+
+
 def test_the_learning_rate_rises_stays_and_falls_to_zero(toy):
     settings = TrainParams(epochs=10, batch_size=BATCH, warmup_steps=5, cooldown=0.25, ema=0.9)
     game = Game(toy.family("vae"), settings, 4, 0)

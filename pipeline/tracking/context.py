@@ -22,6 +22,5 @@ def context() -> dict[str, str]:
 
 
 def machine(runtime: RuntimeParams) -> dict[str, Any]:
-    """Return what the run runs on, its packages left out."""
-    found = environment.describe(runtime)
-    return flatten({"machine": {name: found[name] for name in found.keys() - {"packages", "runtime"}}})
+    """Return what the run runs on."""
+    return flatten({"machine": environment.machine(runtime)})
