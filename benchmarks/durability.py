@@ -12,25 +12,22 @@ python benchmarks/durability.py [--family gan] [--epochs 8]
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import threading
 import time
-from unittest import mock
 
 import numpy as np
 import psutil
 import pytorch_lightning as pl
 from parts import Parts
+from tracked import train
+from turns import machine
 
-from pipeline import batches, families, game, project, tracking
-from pipeline.artefacts import PreparedData, SavedModel
-from pipeline.batches import Batches
+from pipeline import batches, families, game, project
+from pipeline.artefacts import PreparedData
 from pipeline.game import Game
 from pipeline.params import Params
-from pipeline.training import Checkpoints, fit
-from pipeline.work import Work
+from pipeline.training import Checkpoints
 
 
 class Meter(pl.Callback):
@@ -60,7 +57,6 @@ class Meter(pl.Callback):
 
 def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
     """Train, and return the seconds of each part in each epoch."""
-    about = SavedModel(params.family, params.content, {"train": params.train.model_dump()}, data.digest)
     family = families.build(params.family, params.family_section.model_dump(), data.spec)
     parts = Parts()
     meter = Meter(parts)
@@ -71,13 +67,8 @@ def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
         (game, "torch_rng", "generators"),
         (batches, "numpy_rng", "generators"),
     )
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, DVC_ROOT=folder), parts.of(*places):
-        work = Work("benchmark")
-        with work.alone(), tracking.start(about, data, params.runtime, work) as run:
-            order = Batches(np.array(data.array("train")), params.train.batch_size, params.seed, lambda: played.done)
-            played = Game(family, params.train, len(order), params.seed)
-            played.log_figures = run.figures
-            fit(played, order, params.runtime, work.checkpoints, [meter], run.settled)
+    with parts.of(*places):
+        train(family, params, data, np.array(data.array("train")), [meter])
     return meter.epochs()
 
 
@@ -87,6 +78,7 @@ def main() -> None:
     parser.add_argument("--family", choices=sorted(families.FAMILIES), default="vae")
     parser.add_argument("--epochs", type=int, default=8, help="epochs that are timed, after one that is not")
     words = parser.parse_args()
+    print(machine("pytorch-lightning", "mlflow"))
     workspace = project.workspace()
     params = Params.load(workspace)
     settings = params.train.model_copy(update={"epochs": words.epochs + 1})

@@ -41,8 +41,6 @@ from pipeline.metrics.prdc import NEIGHBOURS, prdc
 from pipeline.reference import Reference
 
 Scores = dict[str, float]
-SUBSET = 1000
-"""Of KID, torch-fidelity's default; all images where there are fewer."""
 
 
 class Images(NamedTuple):
@@ -101,7 +99,7 @@ class Ours:
 
 
 class TorchFidelity:
-    """`calculate_metrics`, the reference under a name in its cache."""
+    """`calculate_metrics`, the reference under a name in its cache, and KID as ours is: once, over all pairs."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
@@ -122,7 +120,8 @@ class TorchFidelity:
             fid=True,
             kid=True,
             prc=True,
-            kid_subset_size=min(SUBSET, len(images.real)),
+            kid_subsets=1,
+            kid_subset_size=len(images.real),
             prc_neighborhood=NEIGHBOURS,
             batch_size=self.batch,
             save_cpu_ram=True,  # no processes that load, which would cost more than they save
@@ -230,10 +229,10 @@ def everything(real: NDArray[np.float32], sampled: NDArray[np.float32]) -> Score
 
 
 def theirs(real: NDArray[np.float32], sampled: NDArray[np.float32]) -> Scores:
-    """Return what torch-fidelity's metrics say of features."""
+    """Return what torch-fidelity's metrics say of features, KID once and over all pairs, as ours is."""
     sets = torch.from_numpy(sampled), torch.from_numpy(real)
     fid = fid_statistics_to_metric(*map(fid_features_to_statistics, sets), verbose=False)
-    kernel = kid_features_to_metric(*sets, kid_subset_size=min(SUBSET, len(real)), verbose=False)
+    kernel = kid_features_to_metric(*sets, kid_subsets=1, kid_subset_size=len(real), verbose=False)
     return fid | kernel | prc_features_to_metric(*sets, prc_neighborhood=NEIGHBOURS, verbose=False)
 
 

@@ -137,22 +137,26 @@ def finish(*trainings: subprocess.Popen[str]) -> Found:
     return found
 
 
-def sweep(trainings: Trainings, threads: int) -> dict[int, Found]:
-    """Print a row a configuration, and return what was found by batch."""
+def sweep(trainings: Trainings, threads: int, rounds: int) -> dict[int, Found]:
+    """Print a row a configuration, measured in turn, and return what was found by batch, with the median of seconds."""
+    chosen = [(name, value) for name, values in VARIED.items() for value in values]
+    chosen = [each for each in chosen if each[1] != DEFAULT[each[0]] or each[0] == "batch"]
+    ways = {
+        f"{name} {value}": trainings.named(f"{name} {value}", partial(trainings.one, {name: value}, threads))
+        for name, value in chosen
+    }
+    taken = in_turn(ways, rounds)
     print(f"\n| {threads} threads | ms a step | items a second | MiB more than the base | parameters |")
     print("|---|---|---|---|---|")
     by_batch: dict[int, Found] = {}
-    for name, values in VARIED.items():
-        for value in values:
-            if value == DEFAULT[name] and by_batch.get(DEFAULT["batch"]):
-                continue
-            found = trainings.one({name: value}, threads)
-            if name == "batch":
-                by_batch[value] = found
-            items = (DEFAULT | {name: value})["batch"] / found["seconds"]
-            more = found["peak"] - found["base"]
-            row = f"{1e3 * found['seconds']:.1f} | {items:.0f} | {more:.0f} | {found['parameters']:,}"
-            print(f"| {name} {value} | {row} |", flush=True)
+    for name, value in chosen:
+        found, seconds = trainings.latest[f"{name} {value}"], Spread.of(taken[f"{name} {value}"])
+        if name == "batch":
+            by_batch[value] = found | {"seconds": seconds.median}
+        items = (DEFAULT | {name: value})["batch"] / seconds.median
+        step = Spread(*(1e3 * each for each in seconds))
+        more = found["peak"] - found["base"]
+        print(f"| {name} {value} | {step} | {items:.0f} | {more:.0f} | {found['parameters']:,} |", flush=True)
     print(f"base, after imports: {by_batch[DEFAULT['batch']]['base']:.0f} MiB")
     return by_batch
 
@@ -213,7 +217,7 @@ def main() -> None:
     words = parser.parse_args()
     print(machine("pytorch-lightning"))
     trainings = Trainings(words.family, words.steps)
-    by_batch = sweep(trainings, words.threads)
+    by_batch = sweep(trainings, words.threads, words.rounds)
     seconds = processes(trainings, words.rounds, words.megabits)
     print(f"steps a second, two processes against one: {ratios(seconds['one'], seconds['two'])}")
     check(trainings, seconds)

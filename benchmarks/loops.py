@@ -61,6 +61,7 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
             if isinstance(module, Encoder | Decoder | Critic):
                 module.compile()
     players = {player: adam(family, player, fused="fused" in helps) for player in family.players}
+    weights = {player: list(family.get_submodule(player).parameters()) for player in players}
     data, order, rng = torch.from_numpy(array), torch.randperm(len(array)), torch_rng(0, "bare")
     steps = len(array) // batch
     for step in range(steps):
@@ -68,8 +69,9 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
             begin = time.perf_counter()
         x = family.spec.scale(data[order[step * batch : (step + 1) * batch]])
         for player, optimiser in players.items():
-            for other in players:
-                family.get_submodule(other).requires_grad_(other == player)
+            for other in players if len(players) > 1 else ():
+                for each in weights[other]:
+                    each.requires_grad_(other == player)
             with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in helps):
                 loss = family.loss(player, x, Noise(rng), 0.5).total
             optimiser.zero_grad()

@@ -1,4 +1,7 @@
-"""Models of others, trained as their documentation or their authors say, for so many seconds."""
+"""Models of others, trained for so many seconds: pythae's VAE as its documentation does it, and a plain DCGAN.
+
+The DCGAN has the layers, the optimiser and the first convolutions of Radford et al. 2016, and batches as large as ours.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,6 @@ def pieces(array: Pixels) -> Iterator[Tensor]:
         yield torch.from_numpy(np.array(array[start : start + 500])).float() / 255
 
 
-@torch.no_grad()
 def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) -> Trained:
     """Train pythae's VAE as its documentation does, with its defaults."""
     from pythae.models import VAE, VAEConfig
@@ -60,7 +62,6 @@ def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) 
     from pythae.trainers.training_callbacks import TrainingCallback
 
     torch.manual_seed(seed)
-    begin = time.perf_counter()
 
     class Watch(TrainingCallback):
         def on_train_step_end(self, training_config: object, **_: object) -> None:
@@ -70,7 +71,7 @@ def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) 
     config = VAEConfig(input_dim=data.spec.shape, latent_dim=latent_dim)
     model = VAE(config, encoder=Encoder_Conv_VAE_MNIST(config), decoder=Decoder_Conv_AE_MNIST(config))
     train = np.asarray(data.array("train")) / np.float32(255)
-    with tempfile.TemporaryDirectory() as folder, torch.enable_grad():
+    with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(output_dir=folder, num_epochs=10_000, seed=seed)
         run = TrainingPipeline(model=model, training_config=settings)
         begin = time.perf_counter()
@@ -93,9 +94,8 @@ def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) 
     return Trained(taken, sample, reconstruct)
 
 
-def dcgan(data: PreparedData, seconds: float, seed: int, latent_dim: int = 100, width: int = 64) -> Trained:
-    """Train a DCGAN: transposed convolutions, batch normalisation, cross-entropy, Adam with its authors' settings."""
-    torch.manual_seed(seed)
+def dcgan_networks(data: PreparedData, latent_dim: int, width: int) -> tuple[nn.Module, nn.Module]:
+    """Return a generator and a critic with transposed convolutions and batch normalisation."""
     channels, side = data.spec.shape[0], data.spec.shape[1]
     coarse = side // 4
     up = partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1, bias=False)
@@ -120,7 +120,14 @@ def dcgan(data: PreparedData, seconds: float, seed: int, latent_dim: int = 100, 
     for layer in [*generator.modules(), *critic.modules()]:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0, 0.02)
-    players = [torch.optim.Adam(each.parameters(), 2e-4, betas=(0.5, 0.999)) for each in (critic, generator)]
+    return generator, critic
+
+
+def dcgan(data: PreparedData, seconds: float, seed: int, latent_dim: int = 100, width: int = 64) -> Trained:
+    """Train a DCGAN by cross-entropy, its critic and its generator in turn."""
+    torch.manual_seed(seed)
+    generator, critic = dcgan_networks(data, latent_dim, width)
+    first, second = (torch.optim.Adam(each.parameters(), 2e-4, betas=(0.5, 0.999)) for each in (critic, generator))
     array, begin, order = torch.from_numpy(np.array(data.array("train"))), time.perf_counter(), iter(())
     with tqdm(total=round(seconds), desc="DCGAN", unit="s") as bar:
         while (taken := time.perf_counter() - begin) < seconds:
@@ -131,13 +138,8 @@ def dcgan(data: PreparedData, seconds: float, seed: int, latent_dim: int = 100, 
                 continue
             x = array[chosen].float() / 127.5 - 1
             made = generator(torch.randn(len(x), latent_dim))
-            real, fake = critic(x), critic(made.detach())
-            loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-            for player, total in ((0, loss), (1, None)):
-                total = F.softplus(-critic(made)).mean() if total is None else total
-                players[player].zero_grad()
-                total.backward()
-                players[player].step()
+            _step(first, F.softplus(-critic(x)).mean() + F.softplus(critic(made.detach())).mean())
+            _step(second, F.softplus(-critic(made)).mean())
     generator.eval()
 
     @torch.no_grad()
@@ -146,3 +148,9 @@ def dcgan(data: PreparedData, seconds: float, seed: int, latent_dim: int = 100, 
         return np.concatenate([pixels((generator(some) + 1) / 2) for some in z.split(500)])
 
     return Trained(taken, sample)
+
+
+def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from turns import Spread, in_turn, machine
+from workspaces import change
 
 from pipeline import project
 
@@ -35,7 +36,7 @@ PIPELINE = (PYTHON, "-c", "from pipeline.cli import main; main()")
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))} | {
     "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
 }
-SHORT = {"train.epochs": "1", "features.epochs": "1", "evaluate.samples": "200", "evaluate.reconstructions": "16"}
+SHORT = {"train.epochs": 1, "features.epochs": 1, "evaluate.samples": 200, "evaluate.reconstructions": 16}
 PARTS = ("start", "imports", "tracking", "end", "dvc")
 
 
@@ -63,22 +64,8 @@ def cloned(workspace: Path, to: Path) -> Path:
     layout = to / project.LAYOUT
     timed = rf"python -m benchmarks.marks \1 {told} $(date +%s.%N) && date +%s.%N >> {told}"
     layout.write_text(re.sub(r"exec python -m pipeline\.stages\.(\w+)", timed, layout.read_text()))
-    changes = "\n".join(
-        f"params['{section}']['{name}'] = {value}"
-        for section, name, value in ((*key.split("."), value) for key, value in SHORT.items())
-    )
-    took([PYTHON, "-c", CHANGE.format(changes=changes)], to)
+    change(to, SHORT)
     return told
-
-
-CHANGE = """
-import yaml
-from pathlib import Path
-path = Path("params.yaml")
-params = yaml.safe_load(path.read_text())
-{changes}
-path.write_text(yaml.safe_dump(params, sort_keys=False))
-"""
 
 
 def whole(workspace: Path, to: Path) -> dict[str, dict[str, float]]:

@@ -2,7 +2,7 @@
 
 Data, extractor, order and noise are the same; each round has another seed of the training, so that what bfloat16
 changes stands beside what a seed changes. The stages are those of the pipeline, with default params but for the epochs.
-Seconds are those of the whole stage `train`. A processor without instructions for bfloat16 has nothing to compare.
+A processor without instructions for bfloat16 has nothing to compare.
 Run from a workspace: python benchmarks/precision.py [--contents text code] [--families gan] [--epochs 5] [--rounds 2]
 """
 
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
 from turns import Spread, machine
-from workspaces import change, stage, workspace
+from workspaces import change, prepared, stage
 
 from pipeline import artefacts, disk, environment, project
 from pipeline.artefacts import PreparedData
@@ -26,13 +25,11 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def scored(folder: Path, names: list[str]) -> dict[str, float]:
-    """Train and evaluate in a workspace, and return the seconds of the training and those of the scores that it has."""
-    begin = time.perf_counter()
-    stage("train", folder)
-    seconds = time.perf_counter() - begin
-    stage("evaluate", folder)
+    """Train and evaluate in a workspace, and return those of the scores that the model has."""
+    for each in ("train", "evaluate"):
+        stage(each, folder)
     scores = disk.read_json(folder / artefacts.REPORTS / "evaluate" / "metrics.json")
-    return {"seconds": seconds} | {name: scores[name] for name in names if name in scores}
+    return {name: scores[name] for name in names if name in scores}
 
 
 def compared(folder: Path, family: str, rounds: int) -> None:
@@ -59,15 +56,13 @@ def main() -> None:
     words = parser.parse_args()
     runtime = Params.load(project.workspace()).runtime.model_copy(update={"precision": "auto"})
     print(machine("pytorch-lightning"))
-    if environment.precision(runtime) not in PRECISIONS[1:]:
+    if environment.precision(runtime) != "bf16-mixed":
         print("no instructions for bfloat16 here: `auto` is float32")
         return
     for content in words.contents:
         with tempfile.TemporaryDirectory() as name:
             changes = {"content": content, "prepare.source": SOURCES[content], "train.epochs": words.epochs}
-            folder = workspace(Path(name), project.workspace(), changes)
-            for each in ("prepare", "features"):
-                stage(each, folder)
+            folder = prepared(Path(name), project.workspace(), changes)
             for family in words.families:
                 compared(folder, family, words.rounds)
 

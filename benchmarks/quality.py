@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from opponents import Pixels, Trained, autoencoder, dcgan
 from turns import Spread, machine, ratios
-from workspaces import change, stage, workspace
+from workspaces import change, prepared, stage
 
 from pipeline import artefacts, extractors, models, project
 from pipeline.artefacts import PreparedData
@@ -35,14 +35,6 @@ from pipeline.rng import torch_rng
 
 EPOCHS = {"vae": 1, "gan": 2}
 """Of ours, which are enough to be better than what it is held against."""
-
-
-def prepared(root: Path, folder: Path, source: str, family: str, epochs: int) -> Path:
-    """Run the stages before `train` in a workspace of its own, and return it."""
-    workspace(folder, root, {"prepare.source": source, "family": family, "train.epochs": epochs})
-    for each in ("prepare", "features"):
-        stage(each, folder)
-    return folder
 
 
 def ours(folder: Path, seed: int) -> Trained:
@@ -112,7 +104,8 @@ def main() -> None:
     print(machine("pythae", "pytorch-lightning"))
     with tempfile.TemporaryDirectory() as name:
         epochs = words.epochs or EPOCHS[words.family]
-        folder = prepared(project.workspace(), Path(name), words.source, words.family, epochs)
+        changes = {"prepare.source": words.source, "family": words.family, "train.epochs": epochs}
+        folder = prepared(Path(name), project.workspace(), changes)
         data, features, params = PreparedData.open(folder), folder / artefacts.FEATURES, Params.load(folder)
         train = dcgan if words.family == "gan" else partial(autoencoder, latent_dim=params.vae.latent_dim)
         for seed in range(words.rounds):

@@ -18,6 +18,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +28,13 @@ from typing import Any
 
 import mlflow.pyfunc
 from mlflow.pyfunc.scoring_server import predictions_to_json
-from turns import Spread, in_turn, machine
+from turns import Spread, in_turn, machine, ratios
 
 from pipeline import contents, families, models, project, registry, sampler, serving
 from pipeline.artefacts import SavedModel
 from pipeline.params import Params
 
+SERVE = (sys.executable, "-m", "mlflow", "models", "serve")
 PATIENCE = 120
 """Seconds until the server must answer."""
 REPEATS = 8
@@ -66,7 +68,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        words = ["mlflow", "models", "serve", "-m", str(saved), "--env-manager", "local", "-p", str(port)]
+        words = [*SERVE, "-m", str(saved), "--env-manager", "local", "-p", str(port)]
         with (Path(temporary) / "log").open("w") as log:
             server = subprocess.Popen(words, cwd=temporary, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -77,7 +79,8 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
                 time.sleep(0.2)
             yield http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 
@@ -109,10 +112,7 @@ def parts(
 def shares(found: dict[str, list[float]], n: int) -> str:
     """Return a row of a table: latency, samples a second, and the share of each part in the answer."""
     latency = Spread.of(found["answer"])
-    part = {
-        name: Spread.of([a / b for a, b in zip(found[name], found["answer"], strict=True)]).median
-        for name in ("network", "encoding", "JSON")
-    }
+    part = {name: ratios(found[name], found["answer"]).median for name in ("network", "encoding", "JSON")}
     part["HTTP and the rest"] = 1 - sum(part.values())
     said = " | ".join(f"{share:.0%}" for share in part.values())
     milliseconds = Spread(*(1e3 * each for each in latency))

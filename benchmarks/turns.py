@@ -45,6 +45,11 @@ def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
     return Spread.of([a / b for a, b in zip(over, under, strict=True)])
 
 
+def fallen(found: Mapping[str, Spread], recorded: Mapping[str, float], margin: float) -> list[str]:
+    """Return the names of ratios whose best round is below that on record, if there is one, by more than a margin."""
+    return [name for name, spread in found.items() if spread.most < (1 - margin) * recorded.get(name, 0.0)]
+
+
 def machine(*packages: str) -> str:
     """Return a line that says what this machine is, and the versions of Python, torch and the packages named."""
     cpuinfo = Path("/proc/cpuinfo")

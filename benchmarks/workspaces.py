@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline import project
+
+FIRST = ("prepare", "features")
 
 
 def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
@@ -35,6 +37,14 @@ def change(folder: Path, changes: Mapping[str, Any]) -> None:
             section = section[each]
         section[field] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def prepared(folder: Path, source: Path, changes: Mapping[str, Any], stages: Sequence[str] = FIRST) -> Path:
+    """Make a workspace, run the stages before `train` or some of them, and return it."""
+    workspace(folder, source, changes)
+    for each in stages:
+        stage(each, folder)
+    return folder
 
 
 def stage(name: str, folder: Path) -> None:

@@ -39,8 +39,8 @@ class Game(pl.LightningModule):
         self.family, self.average = family, copy.deepcopy(family).requires_grad_(False)
         # to look for them in modules would take half a millisecond at every step
         self.weights = {player: list(family.get_submodule(player).parameters()) for player in family.players}
-        self.averages: list[Tensor] = list(self.average.parameters())
-        self.averaged: list[Tensor] = list(family.parameters())
+        self.average_weights: list[Tensor] = list(self.average.parameters())
+        self.family_weights: list[Tensor] = list(family.parameters())
         self.buffers_of_both: list[tuple[Tensor, Tensor]] = []
         self.settings, self.seed = settings, seed
         self.steps = settings.epochs * steps_per_epoch
@@ -53,8 +53,7 @@ class Game(pl.LightningModule):
         found: list[torch.optim.Optimizer] = []
         for player in self.family.players:
             chosen = self.family.optimiser(player)
-            weights = self.family.get_submodule(player).parameters()
-            found.append(torch.optim.Adam(weights, chosen.learning_rate, chosen.betas, fused=True))
+            found.append(torch.optim.Adam(self.weights[player], chosen.learning_rate, chosen.betas, fused=True))
         return found
 
     def on_train_start(self) -> None:
@@ -156,6 +155,6 @@ class Game(pl.LightningModule):
     @torch.no_grad()
     def _move_average(self) -> None:
         decay = min(self.settings.ema, (1 + self.done) / (10 + self.done))
-        torch._foreach_lerp_(self.averages, self.averaged, 1 - decay)
+        torch._foreach_lerp_(self.average_weights, self.family_weights, 1 - decay)
         for ours, theirs in self.buffers_of_both:
             ours.copy_(theirs)

@@ -52,8 +52,9 @@ class GaussianMixture(nn.Module):
         return self.means.cpu()[which] + torch.einsum("nij,nj->ni", self.factors.cpu()[which], noise)
 
     def fit(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
-        """Fit it to the first latents of batches (n, latent_dim) by expectation maximisation, from a seeded k-means.
+        """Fit it to the first latents of batches (n, latent_dim), whose order has to be random.
 
+        By expectation maximisation, from a seeded k-means.
         In float32, which takes two thirds of the time and ends at the same likelihood.
         """
         from sklearn.exceptions import ConvergenceWarning

@@ -9,11 +9,16 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import parts
 from growth import BUCKET, FIGURES, FIRST, predict
-from turns import Spread, in_turn, ratios
+from turns import Spread, fallen, in_turn, ratios
 
 
 def test_a_ratio_is_of_the_same_round_and_not_of_medians():
     assert ratios([2.0, 30.0, 4.0], [1.0, 10.0, 1.0]) == Spread(3.0, 2.0, 4.0)
+
+
+def test_a_ratio_has_fallen_where_even_its_best_round_is_below_the_margin_of_what_is_on_record():
+    found = {"fell": Spread(1.0, 0.9, 1.1), "held": Spread(1.0, 0.9, 1.3), "new": Spread(0.1, 0.1, 0.1)}
+    assert fallen(found, {"fell": 1.5, "held": 1.5}, 0.25) == ["fell"]
 
 
 def test_things_are_asked_in_turn_round_by_round(capsys):

@@ -101,7 +101,7 @@ class Family(nn.Module, ABC):
         return {}
 
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
-        """Do what follows the last step of training, given all of train in batches."""
+        """Do what follows the last step of training, given all of train in batches, its items in a random order."""
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
         """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i."""
