@@ -47,7 +47,7 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@for family in vae gan; do \
 		python benchmarks/throughput.py --family $$family && \
 		python benchmarks/throughput.py --family $$family --helps && \
-		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 && \
+		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 --steps 60 && \
 		python benchmarks/quality.py --family $$family && \
 		python benchmarks/growth.py --family $$family || exit 1; \
 	done
@@ -56,10 +56,10 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@python benchmarks/evaluation.py --weights .pipeline/inception.pth --against torch-fidelity pytorch-fid clean-fid \
 		--images 96 --rows 2000
 	@python benchmarks/overhead.py
-	@python benchmarks/prepare.py --items 10000 100000 1000000
-	@python benchmarks/serving.py --model model
+	@python benchmarks/prepare.py --rounds 2 --items 10000 100000 1000000
+	@python benchmarks/serving.py --rounds 3
 	@python benchmarks/precision.py
-	@python benchmarks/durability.py
+	@for family in vae gan; do python benchmarks/durability.py --family $$family || exit 1; done
 	@python benchmarks/verdicts.py
 	@python benchmarks/intervals.py
 	@python benchmarks/copies.py
