@@ -40,7 +40,7 @@ def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.artefacts, "write_durably", cut_off)
+        patch.setattr(store.disk, "write_durably", cut_off)
         with pytest.raises(TrackingError, match="no space left"):
             tracking.connect()
     assert not fresh.database.exists()
