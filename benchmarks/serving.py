@@ -30,11 +30,13 @@ import mlflow.pyfunc
 from mlflow.pyfunc.scoring_server import predictions_to_json
 from turns import Spread, in_turn, machine, ratios
 
-from pipeline import contents, families, models, project, registry, sampler, serving
+from pipeline import contents, families, models, project, registry, serving
 from pipeline.artefacts import SavedModel
 from pipeline.params import Params
 
 SERVE = (sys.executable, "-m", "mlflow", "models", "serve")
+LOOK = 0.2
+"""Seconds between two looks at a server that says nothing when it is up."""
 PATIENCE = 120
 """Seconds until the server must answer."""
 REPEATS = 8
@@ -61,7 +63,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
             loader_module=serving.__name__,
             data_path=str(model),
             code_paths=[str(registry.PACKAGE)],
-            signature=serving.signature(models.load(model).content),
+            signature=serving.signature(models.load(model)),
             input_example=serving.INPUT_EXAMPLE,
             pip_requirements=[],
         )
@@ -76,7 +78,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
             while not _is_up(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((Path(temporary) / "log").read_text())
-                time.sleep(0.2)
+                time.sleep(LOOK)
             yield http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -124,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="a model folder, such as model/ of a workspace")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, sampler.MOST])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, serving.MOST])
     words = parser.parse_args()
     print(machine("mlflow"))
     rows = []
