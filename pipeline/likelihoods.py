@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its name everywhere
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec, one_hot

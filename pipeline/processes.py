@@ -96,5 +96,5 @@ def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
 def end() -> None:
     """End this process, in good order if it can."""
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)
+    time.sleep(GRACE)  # a process that ended in good order is not there any more after this
     os.kill(os.getpid(), signal.SIGKILL)

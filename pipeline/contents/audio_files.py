@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.contents import folders
 from pipeline.contents.audio_headers import truncated
 from pipeline.contents.base import Item, Rejected
+from pipeline.contents.folders import UnusableError
 from pipeline.contents.waves import Loudness, to_int16
 
 if TYPE_CHECKING:
@@ -34,22 +36,16 @@ def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[
     at its end is an item where it fills at least half of one. What is shorter is filled up with zeros at its end.
     Items that are silent within a file that is not are left out.
     """
-    for path in folders.files(source):
-        origin = path.relative_to(source)
-        try:
-            wave = decode(path, rate)
-        except Exception as error:  # noqa: BLE001 - decoders of foreign bytes raise anything; the reason is recorded
-            yield Rejected(str(origin), str(error) if isinstance(error, UnusableError) else folders.reason(path, error))
+    for found in folders.decoded(source, partial(decode, rate=rate)):
+        if isinstance(found, Rejected):
+            yield found
             continue
+        origin, wave = found
         parts = _parts(wave, samples)
         for i, part in enumerate(parts):
             if np.abs(part).max() >= SILENT:
                 name, group = (f"{origin}[{i}]", str(origin)) if len(parts) > 1 else (str(origin), None)
                 yield Item(to_int16(part, loudness), name, folders.label(origin), group=group)
-
-
-class UnusableError(Exception):
-    """A file that can be decoded and is no good: its text says why."""
 
 
 def decode(path: Path, rate: int) -> NDArray[np.float32]:

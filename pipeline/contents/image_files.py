@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,13 +18,11 @@ from pipeline.contents.base import Item, Rejected
 
 def read(source: Path, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
     """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
-    for path in folders.files(source):
-        origin = path.relative_to(source)
-        try:
-            raw = decode(path, channels)
-        except Exception as error:  # noqa: BLE001 - decoders of foreign bytes raise anything; the reason is recorded
-            yield Rejected(str(origin), folders.reason(path, error))
+    for found in folders.decoded(source, partial(decode, channels=channels)):
+        if isinstance(found, Rejected):
+            yield found
         else:
+            origin, raw = found
             yield Item(raw, str(origin), label=folders.label(origin))
 
 

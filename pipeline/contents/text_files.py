@@ -70,7 +70,7 @@ def _document(path: Path, folder: Path) -> Document | Rejected:
         return Rejected(str(origin), f"it is not UTF-8 from byte {error.start} on")
     except OSError as error:
         return Rejected(str(origin), f"{type(error).__name__}: {error.strerror}")
-    return _checked(Document(text, str(origin), origin.parts[0] if len(origin.parts) > 1 else "."))
+    return _checked(Document(text, str(origin), folders.label(origin)))
 
 
 def _checked(found: Document) -> Document | Rejected:

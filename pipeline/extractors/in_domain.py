@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its name everywhere
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -162,7 +162,7 @@ def fit(
         for x, y in _batches(items, labels, spec, seed, epoch):
             loss = F.cross_entropy(extractor(x), y)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
             bar.update()

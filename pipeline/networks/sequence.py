@@ -6,7 +6,7 @@ resolution, so that what is learned of one place holds for all.
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812 - its name everywhere
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
