@@ -30,7 +30,7 @@ import mlflow.pyfunc
 from mlflow.pyfunc.scoring_server import predictions_to_json
 from turns import Spread, in_turn, machine, ratios
 
-from pipeline import contents, families, models, project, registry, serving
+from pipeline import contents, families, models, project, registry, sampler, serving
 from pipeline.artefacts import SavedModel
 from pipeline.params import Params
 
@@ -63,7 +63,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
             loader_module=serving.__name__,
             data_path=str(model),
             code_paths=[str(registry.PACKAGE)],
-            signature=serving.signature(models.load(model)),
+            signature=serving.signature(models.load(model).content),
             input_example=serving.INPUT_EXAMPLE,
             pip_requirements=[],
         )
@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="a model folder, such as model/ of a workspace")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, serving.MOST])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 16, sampler.MOST])
     words = parser.parse_args()
     print(machine("mlflow"))
     rows = []

@@ -62,6 +62,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     for each in ENDING:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, _end)
+    gc.freeze()  # what is imported stays, so that no look for rubbish need go through it
+    gc.enable()
     try:
         main()
     except UserError as error:

@@ -13,7 +13,7 @@ import mlflow.pyfunc
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 
 from pipeline import artefacts, serving, tracking
 from pipeline.errors import ArtefactError, TrackingError
@@ -110,9 +110,11 @@ def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
         code = Path(temporary) / PACKAGE.name
         _copy_code(code)
         with mlflow.start_run(run_id=run.id, nested=True):
-            logged = mlflow.pyfunc.log_model(
+            logged = Model.log(
+                artifact_path=None,
+                flavor=serving,
                 name="model",
-                loader_module=serving.__name__,
+                validate_serving_input=False,  # `evaluate` has drawn from it, and torch takes seconds to import
                 data_path=str(folder),
                 code_paths=[str(code)],
                 signature=signature,

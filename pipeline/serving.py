@@ -1,118 +1,51 @@
-"""The model as MLflow serves it: a pyfunc from code, whose data are the files of model/."""
+"""The model as MLflow serves it: a pyfunc from code, whose data are the files of model/.
+
+What is registered is described from the content alone: torch is imported where a model is loaded, and not before.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import mlflow.pyfunc
 import numpy as np
-import torch
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from numpy.typing import NDArray
 
-from pipeline import models
-from pipeline.contents.base import Stored
-from pipeline.families.base import CHUNK
+from pipeline.contents.base import Content
 
-MOST = CHUNK
-"""Items that one request may ask for: as many as are decoded together, so that it takes no more memory than that."""
-PARAMS = ("n", "seed", "format")
+if TYPE_CHECKING:
+    from pipeline.sampler import Sampler
+
 INPUT_EXAMPLE: tuple[list[Any], dict[str, Any]] = ([], {"n": 4, "seed": 0})
 
 
-class Sampler:
-    """Answers with n samples of a seed, or with the items that given latents stand for."""
-
-    def __init__(self, model: models.Model) -> None:
-        """Set the model."""
-        self.model = model
-        self.latent_dim = model.family.latents(1, torch.Generator()).shape[1]
-
-    def predict(self, model_input: Any, params: Mapping[str, Any]) -> Any:
-        """Return raw items as the content's method `serialise` does.
-
-        Args:
-            model_input: rows of latents (n, latent_dim), or nothing (None, an empty list or table).
-            params: n and seed of what is drawn where there are no latents, and the format of the answer.
-
-        Raises:
-            MlflowException: one of them is not what it must be; MLflow answers 400.
-        """
-        content, form = self.model.content, params["format"]
-        if form not in content.formats:
-            raise _refusal(f"format is {form!r}; it must be {' or '.join(content.formats)}")
-        z = self._latents(model_input)
-        stored = self._drawn(params["n"], params["seed"]) if z is None else self._decoded(z)
-        return content.serialise(content.decode(stored), form)
-
-    def _latents(self, rows: Any) -> NDArray[np.float32] | None:
-        if isinstance(rows, Mapping) and rows:
-            raise _refusal(f"inputs have the fields {', '.join(rows)}; they must be rows of latents, or none: []")
-        z = np.asarray([] if rows is None or isinstance(rows, Mapping) else rows)
-        if z.shape[:1] == (0,):
-            return None
-        if z.dtype.kind not in "iuf":
-            raise _refusal("inputs are not all numbers; they must be rows of latents, or none: []")
-        if z.ndim != 2 or z.shape[1] != self.latent_dim or len(z) > MOST:
-            raise _refusal(
-                f"inputs have the shape {z.shape}; latents of this model must be (n, {self.latent_dim}), "
-                f"with n from 1 to {MOST}"
-            )
-        with np.errstate(over="ignore"):
-            return z.astype(np.float32)
-
-    def _drawn(self, n: Any, seed: Any) -> Stored:
-        if not isinstance(n, int | np.integer) or not 1 <= n <= MOST:
-            raise _refusal(f"n is {n}; it must be a whole number from 1 to {MOST}")
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise _refusal(f"seed is {seed}; it must be a whole number of at least 0")
-        return self.model.sample(int(n), int(seed))
-
-    def _decoded(self, z: NDArray[np.float32]) -> Stored:
-        family, latents = self.model.family, torch.from_numpy(z)
-        x = family.decode(latents)
-        # tokens are finite whatever they are drawn from; their probability is not
-        likely = family.log_prob(x, latents) if family.spec.vocab_size else None
-        if not (np.isfinite(z).all() and torch.isfinite(x if likely is None else likely).all()):
-            raise _refusal("inputs are not finite, or so large that the items they stand for are not")
-        return self.model.content.spec.quantise(x)
-
-
-def signature(model: models.Model) -> ModelSignature:
+def signature(content: Content) -> ModelSignature:
     """Return what MLflow shows of params and answer, and checks params against.
 
     It names no inputs, since MLflow has no way to say of a table that it may be empty.
     """
-    content, formats = model.content, model.content.formats
-    answer = np.asarray(content.serialise(content.decode(model.sample(1, 0)), formats[0]))
+    item = np.zeros((1, *content.spec.shape), content.spec.dtype)
+    answer = np.asarray(content.serialise(content.decode(item), content.formats[0]))
     # MLflow has one type for texts of any length
     kind = np.dtype(str) if answer.dtype.kind == "U" else answer.dtype
     params = [
         ParamSpec("n", DataType.long, 1),
         ParamSpec("seed", DataType.long, 0),
-        ParamSpec("format", DataType.string, formats[0]),
+        ParamSpec("format", DataType.string, content.formats[0]),
     ]
     return ModelSignature(outputs=Schema([TensorSpec(kind, (-1, *answer.shape[1:]))]), params=ParamSchema(params))
 
 
-def _refusal(said: str) -> MlflowException:
-    return MlflowException(said, INVALID_PARAMETER_VALUE)
-
-
-def _strict(record: logging.LogRecord) -> bool:
-    """Make an error of MLflow's warning that it drops what `params` of a request names and the signature does not."""
-    said, found, _ = record.getMessage().partition(" are ignored for inference. Supported params are: ")
-    if found and all(repr(name) in record.getMessage() for name in PARAMS):
-        raise _refusal(f"{said}; params may be {', '.join(PARAMS)}")
-    return True
+def save_model(path: str, **described: Any) -> None:
+    """Write a version as MLflow reads it: what `Model.log` asks of a flavor, which is given its own options, too."""
+    described.pop("validate_serving_input")
+    mlflow.pyfunc.save_model(path, loader_module=__name__, **described)
 
 
 def _load_pyfunc(path: str) -> Sampler:
     """Return what MLflow asks predictions of (its entry point into a loader module)."""
-    logging.getLogger("mlflow.models.utils").addFilter(_strict)
-    return Sampler(models.load(Path(path)))
+    from pipeline import sampler
+
+    return sampler.load(Path(path))

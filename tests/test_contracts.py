@@ -72,6 +72,7 @@ def test_no_dep_is_code_that_the_stage_does_not_import(graph, stage):
         ("prepare", ("torch", "mlflow", "matplotlib")),
         ("features", ("pytorch_lightning", "mlflow", "matplotlib")),
         ("evaluate", ("pytorch_lightning",)),
+        ("register", ("torch", "matplotlib")),
     ],
 )
 def test_no_stage_waits_for_the_import_of_what_it_does_without(stage, heavy):

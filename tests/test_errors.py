@@ -38,6 +38,13 @@ def test_a_command_that_ended_well_looks_for_no_cycles_while_python_lets_go_of_e
     assert subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout == "True\n"
 
 
+def test_a_command_looks_for_rubbish_but_not_in_what_was_imported():
+    code = "import gc\ngc.disable()\nfrom pipeline import errors\n"
+    said = "errors.run(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))"
+    words = [sys.executable, "-c", code + said]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout == "True True\n"
+
+
 def test_an_interruption_is_no_traceback(capsys):
     def main():
         raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import mlflow.pyfunc
 import numpy as np
 import pytest
 import yaml
@@ -113,6 +114,22 @@ def test_other_bytes_make_another_version_and_known_ones_become_the_challenger_a
     do(copy, "python", "-m", "pipeline.stages.register")
     assert (left(copy)["version"], int(challenger(copy).version)) == (1, 1)
     assert len(client(copy).search_model_versions(f"name = '{NAME}'")) == 2
+
+
+def test_registering_loads_no_torch(workspace, tmp_path):
+    copy = Path(
+        shutil.copytree(workspace, tmp_path / "copy", ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
+    )
+    code = "import sys\nfrom pipeline.stages.register import main\nmain()\nprint('torch' in sys.modules)"
+    assert do(copy, "python", "-c", code).splitlines()[-1] == "False"
+    assert left(copy)["version"] == 1
+
+
+def test_version_answers_the_example_that_it_carries(workspace):
+    folder = Path(challenger_folder(workspace))
+    example = json.loads((folder / "serving_input_example.json").read_bytes())
+    answer = mlflow.pyfunc.load_model(str(folder)).predict(example["inputs"], params=example["params"])
+    assert answer.shape == (4, 28, 28, 1)
 
 
 # Hides the installed package, so that what is imported can only be the code that the version carries

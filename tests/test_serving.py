@@ -15,6 +15,7 @@ from pipeline import models, serving
 from pipeline.families import FAMILIES
 from pipeline.families.base import CHUNK
 from pipeline.rng import torch_rng
+from pipeline.sampler import MOST
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -28,7 +29,7 @@ def served(request, toy, tmp_path_factory):
         folder / "version",
         loader_module="pipeline.serving",
         data_path=str(folder / "model"),
-        signature=serving.signature(model),
+        signature=serving.signature(model.content),
         pip_requirements=["mlflow"],
     )
     return model, mlflow.pyfunc.load_model(str(folder / "version"))
@@ -78,13 +79,13 @@ def test_latents_are_decoded_in_their_order(served, kind):
     np.testing.assert_array_equal(pyfunc.predict(kind(z)), drawn(model, 4, 7)[::-1])
 
 
-@pytest.mark.parametrize("n", [0, -1, serving.MOST + 1, None])
+@pytest.mark.parametrize("n", [0, -1, MOST + 1, None])
 def test_a_number_of_samples_out_of_its_bounds_is_refused(served, n):
-    assert f"n is {n}; it must be a whole number from 1 to {serving.MOST}" in refused(served[1], n=n)
+    assert f"n is {n}; it must be a whole number from 1 to {MOST}" in refused(served[1], n=n)
 
 
 def test_as_many_samples_as_are_allowed_are_drawn(served):
-    assert len(served[1].predict([], params={"n": serving.MOST})) == serving.MOST
+    assert len(served[1].predict([], params={"n": MOST})) == MOST
 
 
 @pytest.mark.parametrize("seed", [-1, None])
@@ -114,7 +115,7 @@ def test_unknown_params_of_other_models_are_left_to_mlflow(served):
         ([1.0, 2.0, 3.0, 4.0], "shape (4,)"),
         ([[]], "shape (1, 0)"),
         (5, "shape ()"),
-        (np.zeros((serving.MOST + 1, 4)), f"with n from 1 to {serving.MOST}"),
+        (np.zeros((MOST + 1, 4)), f"with n from 1 to {MOST}"),
         (np.zeros((2, 2, 4)), "shape (2, 2, 4)"),
         ([["1", "2", "3", "4"]], "not all numbers"),
         ([[1.0, None, 3.0, 4.0]], "not all numbers"),

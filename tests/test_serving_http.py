@@ -15,7 +15,7 @@ from registered import ENV, NAME, attempt, challenger, do
 from pipeline import models
 from pipeline.families.base import CHUNK
 from pipeline.rng import torch_rng
-from pipeline.serving import MOST
+from pipeline.sampler import MOST
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ def served(request, words, tmp_path_factory):
         folder / "version",
         loader_module="pipeline.serving",
         data_path=str(folder / "model"),
-        signature=serving.signature(model),
+        signature=serving.signature(model.content),
         pip_requirements=["mlflow"],
     )
     return model, mlflow.pyfunc.load_model(str(folder / "version"))

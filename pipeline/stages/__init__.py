@@ -9,7 +9,9 @@ import os
 
 from pipeline import distributed, processes
 
-# imports make a million objects and no rubbish: to look for some at every 700th took a tenth of Lightning's seconds
+# imports make a million objects and little rubbish, and to look for it takes a tenth of their seconds: not at all until
+# `run` begins, and seldom after it, since more is imported then
+gc.disable()
 gc.set_threshold(50_000)
 
 if "DVC_STAGE" in os.environ or not distributed.leads():

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, card, disk, lineage, models, project, registry, serving, tracking
-from pipeline.artefacts import PreparedData, RunRecord
+from pipeline import artefacts, card, contents, disk, lineage, project, registry, serving, tracking
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.card import Subject
 from pipeline.errors import run
 from pipeline.params import Params
@@ -22,8 +22,8 @@ def main() -> None:
     scores = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
     protocol = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
-    model = models.load(folder)
-    about = model.about
+    about = SavedModel.read(folder)
+    signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
         beside = Path(temporary)
         tags: dict[str, Any] = {
@@ -47,7 +47,7 @@ def main() -> None:
         (beside / "card.md").write_text(card.text(subject, pictures=True))
         with tracking.reaching():
             described = card.text(subject, pictures=False)
-            version = registry.register(tracked, name, folder, serving.signature(model), tags, described, beside)
+            version = registry.register(tracked, name, folder, signature, tags, described, beside)
     left = {
         "name": name,
         "version": int(version.version),
