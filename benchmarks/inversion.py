@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from pipeline.contents.waves import to_float, to_int16
 
 CHUNK = 8
 Back = Callable[[LogMel, np.ndarray], np.ndarray]
+Start = Callable[[np.ndarray, LogMel], np.ndarray]
 
 
 def linear_filters(grid: LogMel) -> np.ndarray:
@@ -104,6 +106,63 @@ def griffin_lim(
     return grid.waves(spectra)
 
 
+class Way(NamedTuple):
+    """How levels become sound again: one thing of it is another than `pipeline` has."""
+
+    back: Back | None = magnitudes
+    """How bands become magnitudes; None takes those of the original."""
+    start: Start = gradient
+    steps: int = STEPS
+    momentum: float = MOMENTUM
+    free: bool = False
+    """Whether magnitudes are free within their bands."""
+    linear: bool = False
+    """Whether bands are of equal width."""
+
+
+WAYS = {
+    "as it is": Way(),
+    "magnitudes: pseudo-inverse": Way(back=pseudo_inverse),
+    "magnitudes: spread over the bands": Way(back=spread),
+    "magnitudes: least squares, 30 steps": Way(back=least_squares(30)),
+    "magnitudes: least squares, 100 steps": Way(back=least_squares(100)),
+    "linear bands": Way(linear=True),
+    "linear bands, pseudo-inverse": Way(linear=True, back=pseudo_inverse),
+    **{
+        f"phases from: {start.__name__}{more}": Way(start=start, steps=steps)
+        for start in (zeros, noise, peaks)
+        for more, steps in (("", STEPS), (", no steps", 0), (", 100 steps", 100))
+    },
+    "plain Griffin-Lim": Way(momentum=0),
+    "plain Griffin-Lim, 100 steps": Way(momentum=0, steps=100),
+    "momentum 0.5": Way(momentum=0.5),
+    "momentum 1.3": Way(momentum=1.3),
+    **{f"{steps} steps": Way(steps=steps) for steps in (0, 6, 24, 100)},
+    "magnitudes free within their bands": Way(free=True),
+    "magnitudes free, 32 steps": Way(free=True, steps=32),
+    "magnitudes as they were": Way(back=None),
+}
+
+
+def sounded(way: Way, raws: np.ndarray, content: AudioContent) -> tuple[np.ndarray, float]:
+    """Return sounds as they come back from their levels, and the seconds that an item takes."""
+    rate, spent, decoded = content.grid.rate, 0.0, []
+    grid = content.grid
+    if way.linear:
+        grid = LogMel(rate, raws.shape[1], content.grid.mels)
+        grid.filters = linear_filters(grid)
+    for i in range(0, len(raws), CHUNK):
+        wave = to_float(raws[i : i + CHUNK])
+        levels, original = grid.levels(wave), np.abs(grid.spectra(wave))
+        begun = time.perf_counter()
+        bands = grid.bands(levels)
+        sizes = way.back(grid, bands) if way.back else original
+        free = bands if way.free else None
+        decoded.append(to_int16(griffin_lim(grid, sizes, way.start(sizes, grid), way.steps, way.momentum, free)))
+        spent += time.perf_counter() - begun
+    return np.concatenate(decoded), spent / len(raws)
+
+
 def main() -> None:
     """Try each, and print a line of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -112,55 +171,13 @@ def main() -> None:
     words = parser.parse_args()
     content = AudioContent(1.0, words.rate, 64, "none")
     raws = np.stack([to_int16(sound(i, words.rate, words.rate)) for i in range(words.items)])
-    linear = LogMel(words.rate, words.rate, 64)
-    linear.filters = linear_filters(linear)
-
-    true = [np.abs(content.grid.spectra(to_float(raws[i : i + CHUNK]))) for i in range(0, len(raws), CHUNK)]
-
-    def row(
-        name: str,
-        *,
-        grid: LogMel = content.grid,
-        back: Back = magnitudes,
-        start: Callable[[np.ndarray, LogMel], np.ndarray] = gradient,
-        steps: int = STEPS,
-        momentum: float = MOMENTUM,
-        free: bool = False,
-    ) -> None:
-        levels, decoded, spent = grid.levels(to_float(raws)), [], 0.0
-        for i in range(0, len(raws), CHUNK):
-            begun = time.perf_counter()
-            bands = grid.bands(levels[i : i + CHUNK])
-            sizes = back(grid, bands)
-            phase = start(sizes, grid)
-            decoded.append(to_int16(griffin_lim(grid, sizes, phase, steps, momentum, bands if free else None)))
-            spent += time.perf_counter() - begun
-        raws_hat = np.concatenate(decoded)
+    levels = content.grid.levels(to_float(raws)).astype(int)
+    for name, way in WAYS.items():
+        raws_hat, seconds = sounded(way, raws, content)
         loss, distance = (each.mean() for each in content.reconstruction_scores(raws, raws_hat).values())
-        off = np.abs(content.grid.levels(to_float(raws_hat)).astype(int) - content.grid.levels(to_float(raws))).mean()
-        figures = f"{loss:.3f} | {distance:.2f} dB | {off:.2f} levels | {spent / len(raws) * 1e3:.1f} ms"
+        off = np.abs(content.grid.levels(to_float(raws_hat)).astype(int) - levels).mean()
+        figures = f"{loss:.3f} | {distance:.2f} dB | {off:.2f} levels | {seconds * 1e3:.1f} ms"
         print(f"| {name:42} | {figures} |", flush=True)
-
-    row("as it is")
-    row("magnitudes: pseudo-inverse", back=pseudo_inverse)
-    row("magnitudes: spread over the bands", back=spread)
-    row("magnitudes: least squares, 30 steps", back=least_squares(30))
-    row("magnitudes: least squares, 100 steps", back=least_squares(100))
-    row("linear bands", grid=linear)
-    row("linear bands, pseudo-inverse", grid=linear, back=pseudo_inverse)
-    for each in (zeros, noise, peaks):
-        row(f"phases from: {each.__name__}", start=each)
-        row(f"phases from: {each.__name__}, no steps", start=each, steps=0)
-        row(f"phases from: {each.__name__}, 100 steps", start=each, steps=100)
-    row("plain Griffin-Lim", momentum=0)
-    row("plain Griffin-Lim, 100 steps", momentum=0, steps=100)
-    row("momentum 0.5", momentum=0.5)
-    row("momentum 1.3", momentum=1.3)
-    for steps in (0, 6, 24, 100):
-        row(f"{steps} steps", steps=steps)
-    row("magnitudes free within their bands", free=True)
-    row("magnitudes free, 32 steps", free=True, steps=32)
-    row("magnitudes as they were", back=lambda grid, bands: true.pop(0))
 
 
 if __name__ == "__main__":
