@@ -47,7 +47,7 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@for family in vae gan; do \
 		python benchmarks/throughput.py --family $$family && \
 		python benchmarks/throughput.py --family $$family --helps && \
-		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 --steps 60 && \
+		python benchmarks/throughput.py --family $$family --size 64 --channels 3 --rounds 3 && \
 		python benchmarks/quality.py --family $$family && \
 		python benchmarks/growth.py --family $$family || exit 1; \
 	done
