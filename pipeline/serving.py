@@ -40,7 +40,7 @@ def signature(content: Content) -> ModelSignature:
 
 def save_model(path: str, **described: Any) -> None:
     """Write a version as MLflow reads it: what `Model.log` asks of a flavor, which is given its own options, too."""
-    described.pop("validate_serving_input")
+    described.pop("validate_serving_input", None)
     mlflow.pyfunc.save_model(path, loader_module=__name__, **described)
 
 
