@@ -84,5 +84,5 @@ def _end_with(other: subprocess.Popen[bytes]) -> None:
     """End this process too where another that it works with failed, unless it finds that out by itself."""
     if other.wait():
         sys.stderr.write(f"\nprocess {other.pid} of this training ended with code {other.returncode}\n")
-        time.sleep(processes.GRACE)
+        time.sleep(processes.GRACE)  # in which it may find that out by itself
         processes.end()
