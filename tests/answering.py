@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
 import psutil
+from waiting import answers, wait_for
 
 PATIENCE = 120
 
@@ -25,11 +25,7 @@ def answering(folder, uri, env):
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(words, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not is_up(f"http://127.0.0.1:{port}/ping"):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}/ping"), PATIENCE, process, (folder / "log").read_text)
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -37,14 +33,6 @@ def answering(folder, uri, env):
         for left in psutil.wait_procs(family, timeout=30)[1]:
             left.kill()
         process.wait(30)
-
-
-def is_up(url):
-    try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def ask(url, body, kind="application/json"):

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 from dvc.repo import Repo
+from waiting import wait_for
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "PYTHON"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -51,11 +51,7 @@ class Clone:
             return {task["name"]: task["status"] for task in repo.experiments.celery_queue.status()}
 
     def until(self, true, seconds=180):
-        end = time.monotonic() + seconds
-        while not (value := true()):
-            assert time.monotonic() < end, self.status()
-            time.sleep(0.2)
-        return value
+        return wait_for(true, seconds, said=self.status)
 
     def processes(self, *words):
         """Return the living processes that began here, whose command line has all of these words."""

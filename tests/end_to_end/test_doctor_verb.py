@@ -4,7 +4,8 @@ import os
 import signal
 
 import pytest
-from workspace import LONG, TRAIN, attempt, begin, checkpoints, edit, own_copy, runs, stop, wait_for
+from waiting import wait_for
+from workspace import LONG, TRAIN, attempt, begin, checkpoints, edit, own_copy, runs, stop
 
 DOCTOR = ("pipeline", "doctor")
 PARTS = {"versions", "paths", "disk", "accelerator", "training", "tracking", "locks", "queue", "remote"}

@@ -7,7 +7,8 @@ import time
 
 import psutil
 import pytest
-from workspace import LONG, TRAIN, attempt, begin, checkpoints, digests, do, edit, errors, own_copy, runs, wait_for
+from waiting import wait_for
+from workspace import LONG, TRAIN, attempt, begin, checkpoints, digests, do, edit, errors, own_copy, runs
 
 TWO = LONG | {"runtime.devices": 2, "train.epochs": 20}
 # As `python -m pipeline.stages.train` does, but for a mistake in the third step

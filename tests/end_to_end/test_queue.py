@@ -8,7 +8,8 @@ from contextlib import closing
 
 import psutil
 import pytest
-from workspace import NAME, attempt, checkpoints, client, digests, do, read, runs, wait_for
+from waiting import wait_for
+from workspace import NAME, attempt, checkpoints, client, digests, do, read, runs
 
 SETTINGS = {"v1": ("vae", 1.0), "v2": ("vae", 2.0), "g1": ("gan", 1.0e-3), "g2": ("gan", 2.0e-3)}
 FIELDS = {"vae": "vae.beta", "gan": "gan.learning_rate"}

@@ -5,7 +5,8 @@ import signal
 
 import psutil
 import pytest
-from workspace import NAME, attempt, begin, client, digests, do, errors, own_copy, read, runs, wait_for
+from waiting import wait_for
+from workspace import NAME, attempt, begin, client, digests, do, errors, own_copy, read, runs
 
 pytestmark = pytest.mark.slow
 

@@ -4,11 +4,11 @@ import os
 import signal
 import socket
 import subprocess
-from urllib.request import urlopen
 
 import pytest
 from browser import Visit, chromium
-from workspace import ENV, NAME, client, do, edit, own_copy, runs, wait_for
+from waiting import answers, wait_for
+from workspace import ENV, NAME, client, do, edit, own_copy, runs
 
 pytestmark = pytest.mark.slow
 
@@ -65,14 +65,8 @@ def server(seen):
     )
     address = f"http://127.0.0.1:{port}"
 
-    def answers():
-        try:
-            return urlopen(f"{address}/health", timeout=5).status == 200
-        except OSError:
-            return False
-
     try:
-        wait_for(answers, 180, process, pause=0.5)
+        wait_for(lambda: answers(f"{address}/health"), 180, process, pause=0.5)
         yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import yaml
 from mlflow import MlflowClient
 from safetensors.torch import load_file
+from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 NAME = "fashion-mnist-10k"
@@ -151,16 +151,6 @@ def own_copy(workspace, store, to):
 
 def checkpoints(folder):
     return list(folder.glob(".pipeline/work/*/checkpoints/*.ckpt"))
-
-
-def wait_for(true, seconds, process=None, pause=0.05):
-    """Return the first true value of a function, which comes before some seconds have passed or a process has ended."""
-    deadline = time.monotonic() + seconds
-    while not (value := true()):
-        assert process is None or process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, f"nothing within {seconds} seconds"
-        time.sleep(pause)
-    return value
 
 
 def stop(process, number):

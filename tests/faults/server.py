@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from waiting import answers, wait_for
 
 SLOW = 40
 """Seconds that a slow server takes to answer, longer than any client waits."""
@@ -30,22 +31,16 @@ class Server:
         self.log = (folder / "server.log").open("w")
         env = env | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.process = subprocess.Popen(words, cwd=folder, env=env, stdout=self.log, stderr=self.log)
-        self._until_up()
+        wait_for(
+            lambda: answers(f"http://127.0.0.1:{self.port}/health"),
+            120,
+            self.process,
+            (folder / "server.log").read_text,
+        )
         self.door = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.door.daemon_threads = True
         threading.Thread(target=self.door.serve_forever, daemon=True).start()
         self.uri = f"http://127.0.0.1:{self.door.server_port}"
-
-    def _until_up(self):
-        deadline = time.monotonic() + 120
-        while True:
-            assert self.process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server does not come up"
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5).close()
-                return
-            except OSError:
-                time.sleep(0.2)
 
     def close(self):
         self.door.shutdown()

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 from trainer import Tracked, Trainer, model, saved
+from waiting import wait_for
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -90,11 +90,7 @@ def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh
     folder = fresh(family, train={"epochs": LONGER})
     repository(folder)
     process = dvc(folder)
-    deadline = time.monotonic() + 120
-    while not saved(folder):
-        assert process.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: saved(folder), 120, process, (folder / "log").read_text, pause=0.02)
     (trainer,) = psutil.Process(process.pid).children()
     if whom == "the group":
         os.killpg(process.pid, number)

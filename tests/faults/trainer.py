@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import yaml
+from waiting import wait_for
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["pipeline.stages.train", "mlflow.store.tracking.sqlalchemy_store"])
@@ -70,11 +71,10 @@ class Trainer:
 
     def until(self, holds, timeout=60):
         """Wait until something holds of the folder, while the trainer lives."""
-        deadline = time.monotonic() + timeout
-        while not holds():
-            assert self.process.exitcode is None, f"the trainer ended:\n{self.said()}"
-            assert time.monotonic() < deadline, f"that does not come to be:\n{self.said()}"
-            time.sleep(0.01)
+        wait_for(holds, timeout, self, self.said, pause=0.01)
+
+    def poll(self):
+        return self.process.exitcode
 
     def until_held(self):
         self.until((self.folder / "held").exists)
