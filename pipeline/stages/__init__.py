@@ -9,9 +9,10 @@ import os
 
 from pipeline import distributed, processes
 
-# imports make a million objects and little rubbish, and to look for it takes a tenth of their seconds
+# imports make a million objects and little rubbish, and to look for it takes a tenth of their seconds: not at all until
+# `run` begins, and seldom after it, since more is imported then
+gc.disable()
 gc.set_threshold(50_000)
 
 if "DVC_STAGE" in os.environ or not distributed.leads():
     processes.end_with_parent()
-    gc.disable()  # until `run` begins
