@@ -35,7 +35,7 @@ from turns import Spread, in_turn, machine, ratios
 from pipeline import project
 from pipeline.artefacts import PreparedData
 from pipeline.extractors import weights
-from pipeline.extractors.inception import SIZE
+from pipeline.extractors.inception import DIMENSIONS
 
 OURS = "ours"
 OTHERS = ["torch-fidelity", "pytorch-fid", "clean-fid"]
@@ -75,8 +75,8 @@ def whole(
 def metrics(n: int, rounds: int) -> dict[str, list[float]]:
     """Return the seconds that metrics take of features that are there, of n items each."""
     rng = np.random.default_rng(0)
-    scales = np.arange(1, SIZE + 1) ** -0.5
-    real, samples = (rng.normal(shift, scales, (n, SIZE)).astype(np.float32) for shift in (0.0, 0.1))
+    scales = np.arange(1, DIMENSIONS + 1) ** -0.5
+    real, samples = (rng.normal(shift, scales, (n, DIMENSIONS)).astype(np.float32) for shift in (0.0, 0.1))
     ways = {OURS: same, "torch-fidelity": theirs, "ours, all": everything}
     return in_turn({name: lambda way=way: timed(lambda: way(real, samples)) for name, way in ways.items()}, rounds)
 

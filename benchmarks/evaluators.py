@@ -33,7 +33,7 @@ from pipeline import extractors
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.extractors import weights
-from pipeline.extractors.inception import SIZE, Inception
+from pipeline.extractors.inception import DIMENSIONS, Inception
 from pipeline.metrics.features import compact
 from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
 from pipeline.metrics.kernel import kid
@@ -152,13 +152,13 @@ class PytorchFid:
 
     def first(self, images: Images, kept: Path) -> Scores:
         with given("pytorch_fid.inception", images.weights):
-            fid_score.save_fid_stats([str(images.folders[0]), str(kept / "real.npz")], self.batch, "cpu", SIZE, 0)
+            fid_score.save_fid_stats([str(images.folders[0]), str(kept / "real.npz")], self.batch, "cpu", DIMENSIONS, 0)
         return self.further(images, kept)
 
     def further(self, images: Images, kept: Path) -> Scores:
         paths = [str(kept / "real.npz"), str(images.folders[1])]
         with given("pytorch_fid.inception", images.weights):
-            return {"FID": fid_score.calculate_fid_given_paths(paths, self.batch, "cpu", SIZE, 0)}
+            return {"FID": fid_score.calculate_fid_given_paths(paths, self.batch, "cpu", DIMENSIONS, 0)}
 
 
 class CleanFid:

@@ -95,7 +95,7 @@ def theirs(source: Path, size: int, workers: int) -> Cost:
 
 def ours(source: Path, size: int) -> Cost:
     """Return what the stage takes, in a workspace of its own."""
-    changes = {"prepare.source": str(source), "image.size": size, "image.channels": 3}
+    changes = {"prepare.source": str(source), "image.side": size, "image.channels": 3}
     with tempfile.TemporaryDirectory() as temporary:
         folder = workspace(Path(temporary), project.workspace(), changes)
         return timed(STAGE, cwd=folder)

@@ -55,7 +55,7 @@ class Task(NamedTuple):
 def tasked(root: Path, family: str, size: int, channels: int) -> Iterator[Task]:
     """Run `prepare` in a workspace of its own, at a size, and give the task of a family on what it made."""
     with tempfile.TemporaryDirectory() as name:
-        changes = {"family": family, "image.size": size, "image.channels": channels}
+        changes = {"family": family, "image.side": size, "image.channels": channels}
         folder = prepared(Path(name), root, changes, ("prepare",))
         yield Task(Params.load(folder), PreparedData.open(folder))
 

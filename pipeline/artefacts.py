@@ -99,8 +99,9 @@ class PreparedData:
         raise ArtefactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")
 
 
-FORMAT = 2
-"""What weights mean under their names: 1 had the vectors of grids channel by channel, 2 has them place by place."""
+FORMAT = 3
+"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, and 3
+has params that are not called `size` any more."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def draw(
     """
     content, yardstick, total = model.content, extractors.load(features, model.content.spec), settings.samples
     with tempfile.TemporaryFile() as file:
-        found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.size))
+        found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.dimensions))
     for start in range(0, total, PIECE * team.size):
         n = min(PIECE * team.size, total - start)
         first, mine = team.part(n, CHUNK)

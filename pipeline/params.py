@@ -13,6 +13,13 @@ from pipeline.errors import ParamsError
 from pipeline.sections import Section
 
 FILE = "params.yaml"
+RENAMED = {
+    "image.size": "image.side",
+    "features.size": "features.dimensions",
+    "text.size": "text.vocabulary_size",
+    "code.size": "code.vocabulary_size",
+}
+"""Parameters of earlier versions, and what they are called now."""
 
 
 class Split(Section):
@@ -53,7 +60,7 @@ class FeaturesParams(Section):
     """In-domain: passes over train."""
     width: int = Field(ge=8, le=512, multiple_of=8)
     """In-domain: channels of its first layer."""
-    size: int = Field(ge=8, le=2048)
+    dimensions: int = Field(ge=8, le=2048)
     """In-domain: number of features."""
     weights: str = Field(min_length=1)
     """Inception: a file of weights, or a folder for the published one, which is downloaded where it is missing."""
@@ -205,6 +212,8 @@ def _say(problem: Any) -> str:
     path = ".".join(map(str, problem["loc"])) or "the file"
     if problem["type"] == "missing":
         return f"{path} is missing"
+    if path in RENAMED and problem["type"] == "extra_forbidden":
+        return f"{path} is called {RENAMED[path]} now; rename it"
     if problem["type"] == "extra_forbidden":
         return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc']))}"
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")

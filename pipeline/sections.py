@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+UNHASHED = frozenset({"size", "nfiles"})
+"""Keys that DVC's run cache leaves out of its hashes, at any depth (its issue 10296): outs of another value would be
+restored for them."""
 
 
 class Section(BaseModel):
@@ -12,11 +16,24 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse fields whose changes DVC would not see.
+
+        Raises:
+            TypeError: a field has one of their names.
+        """
+        for name, field in cls.model_fields.items():
+            if UNHASHED & {name, field.alias}:
+                raise TypeError(
+                    f"{cls.__name__}.{name}: DVC's run cache ignores params of this name; call it otherwise"
+                )
+
 
 class ImageParams(Section):
     """Content `image`."""
 
-    size: int = Field(ge=16, le=256)
+    side: int = Field(ge=16, le=256)
     """Side of the square images, in pixels; the networks' depth follows from it."""
     channels: Literal[1, 3]
     """1 for grey, 3 for RGB."""
@@ -42,7 +59,7 @@ class TokenParams(Section):
     """Tokens of a window."""
     vocabulary: Literal["bytes", "bpe"]
     """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
-    size: int = Field(ge=258, le=65_536)
+    vocabulary_size: int = Field(ge=258, le=65_536)
     """Tokens that "bpe" has at most, padding included; bytes have those that the documents are made of."""
     most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the documents; 0 keeps all."""

@@ -84,7 +84,7 @@ class Toy:
             "seed": 0,
             "family": name,
             "content": "image",
-            "image": {"size": 16, "channels": self.channels},
+            "image": {"side": 16, "channels": self.channels},
             name: SETTINGS[name] | changes,
             "train": {"ema": 0.9},
         }
@@ -105,7 +105,7 @@ class Words(Toy):
 
     def about(self, name, **changes):
         """Return what model.json says of it."""
-        section = {"length": 16, "vocabulary": "bytes", "size": 1024, "field": "text", "most": 0}
+        section = {"length": 16, "vocabulary": "bytes", "vocabulary_size": 1024, "field": "text", "most": 0}
         params = {"content": "text", "text": section, name: SETTINGS[name] | changes}
         return SavedModel(name, "text", params, "digest of data")
 

@@ -74,7 +74,7 @@ def register_twice(folder):
         "homepage": None,
         "digest": "d" * 64,
         "content": "image",
-        "settings": {"size": 28, "channels": 1},
+        "settings": {"side": 28, "channels": 1},
         "learnt": {},
         "prepare": params["prepare"],
         "title": None,

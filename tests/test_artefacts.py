@@ -15,7 +15,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     folder.mkdir(parents=True)
     about = {
         "content": "image",
-        "settings": {"size": 16, "channels": 3},
+        "settings": {"side": 16, "channels": 3},
         "learnt": {},
         "prepare": {"source": "here"},
         "classes": ["a", "b"],
@@ -33,7 +33,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     assert data.digest == "abc"
     assert data.params == {
         "content": "image",
-        "image": {"size": 16, "channels": 3},
+        "image": {"side": 16, "channels": 3},
         "prepare": {"source": "here"},
     }
 

@@ -20,7 +20,7 @@ SETTINGS = EvaluateParams(samples=700, reconstructions=10)
 def drawn_from(toy, tmp_path_factory):
     """Return a model, and the folder of an extractor."""
     folder = tmp_path_factory.mktemp("features")
-    settings = FeaturesParams(**PARAMS["features"] | {"epochs": 1, "width": 8, "size": 8})
+    settings = FeaturesParams(**PARAMS["features"] | {"epochs": 1, "width": 8, "dimensions": 8})
     in_domain.fit(toy.items(64), None, 1, toy.spec, settings, seed=0).save(folder)
     return Model(toy.family("vae").requires_grad_(False).eval(), toy.content, toy.about("vae")), folder
 

@@ -16,7 +16,7 @@ from stages import ENV, PARAMS, ROOT, STAGES, paths
 SOURCE = "small"
 TINY = {
     "prepare": {"source": SOURCE},
-    "features": {"epochs": 1, "width": 8, "size": 8},
+    "features": {"epochs": 1, "width": 8, "dimensions": 8},
     "vae": {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2},
     "train": {"epochs": 1, "batch_size": 200, "warmup_steps": 1},
     "evaluate": {"samples": 100, "reconstructions": 20},

@@ -6,6 +6,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pipeline import disk, models
+from pipeline.artefacts import FORMAT
 from pipeline.errors import ArtefactError
 from pipeline.families import FAMILIES
 from pipeline.families.base import CHUNK
@@ -115,6 +116,6 @@ def test_a_description_with_an_unknown_parameter_is_one_line_that_names_it(saved
 
 def test_weights_that_mean_something_else_under_the_same_names_are_refused(saved):
     tree = json.loads((saved / "model.json").read_text())
-    assert tree.pop("format") == 2
+    assert tree.pop("format") == FORMAT
     (saved / "model.json").write_text(json.dumps(tree))
     assert "a model of format 1" in refused(saved)

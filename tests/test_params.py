@@ -5,14 +5,16 @@ from pathlib import Path
 import annotated_types
 import pytest
 import yaml
+from dvc_data.hashfile.meta import Meta
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field, create_model
 
 from pipeline.contents import CONTENTS
 from pipeline.errors import ParamsError
 from pipeline.families import FAMILIES
-from pipeline.params import Params, flatten
-from pipeline.sections import Section
+from pipeline.params import RENAMED, Params, flatten
+from pipeline.sections import UNHASHED, Section
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -136,6 +138,27 @@ def test_a_missing_key_is_refused_by_its_path(folder, path):
         section = section[name]
     del section[last]
     assert f"{path} is missing" in refused(folder, tree)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_file_with_an_old_name_is_told_the_new_one(folder, old, new):
+    tree = changed(old, 64)
+    section, last = new.split(".")
+    del tree[section][last]
+    assert f"{old} is called {new} now; rename it" in refused(folder, tree)
+    assert new in {path for path, _, _ in fields()}
+
+
+@pytest.mark.parametrize("name", sorted(UNHASHED))
+@pytest.mark.parametrize("alias", [False, True])
+def test_no_section_can_have_a_field_that_the_run_cache_ignores(name, alias):
+    fields = {"other": (int, Field(alias=name))} if alias else {name: (int, ...)}
+    with pytest.raises(TypeError, match="run cache"):
+        create_model("Wrong", __base__=Section, **fields)
+
+
+def test_the_names_that_the_run_cache_ignores_are_those_of_dvc():
+    assert {Meta.PARAM_SIZE, Meta.PARAM_NFILES} == UNHASHED
 
 
 def test_every_mistake_is_named_in_the_one_line(folder):

@@ -24,8 +24,8 @@ from pipeline.stages import features, prepare
 from pipeline.training import fit
 
 SMALL = {
-    "image": {"size": 16, "channels": 1},
-    "features": PARAMS["features"] | {"epochs": 2, "width": 8, "size": 16},
+    "image": {"side": 16, "channels": 1},
+    "features": PARAMS["features"] | {"epochs": 2, "width": 8, "dimensions": 16},
     "vae": PARAMS["vae"] | {"latent_dim": 8, "width": 16, "blocks": 0, "components": 4},
     "gan": PARAMS["gan"] | {"latent_dim": 16, "width": 32, "blocks": 0, "projection_steps": 10, "projection_starts": 1},
     "train": PARAMS["train"] | {"batch_size": 70, "warmup_steps": 10, "ema": 0.98},

@@ -74,7 +74,7 @@ def write_model(folder, toy):
 
 
 def write_extractor(folder, toy):
-    about = About(toy.spec.shape, width=8, size=8, classes=2, task="labels")
+    about = About(toy.spec.shape, width=8, dimensions=8, classes=2, task="labels")
     InDomain(about, toy.spec).save(folder)
 
 

@@ -24,14 +24,14 @@ class CodeContent(TokenContent):
         self,
         length: int,
         vocabulary: Literal["bytes", "bpe"],
-        size: int,
+        vocabulary_size: int,
         suffix: str,
         most: int,
         alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
         """Set what a window is, the ending of source files, and items at most (0: all)."""
-        super().__init__(length, vocabulary, size, most, alphabet, tokenizer)
+        super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.ending = suffix
 
     def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:

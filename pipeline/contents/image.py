@@ -21,7 +21,7 @@ PSNR_MOST = 100.0
 
 
 class ImageContent:
-    """Square images of `size` pixels; a raw item is (height, width, channels) uint8."""
+    """Square images of `side` pixels; a raw item is (height, width, channels) uint8."""
 
     name = "image"
     formats: tuple[str, ...] = ("array", "png")
@@ -29,11 +29,11 @@ class ImageContent:
     distance: Literal["fid", "frechet"] = "fid"
     unit: Literal["dim", "byte"] = "dim"
 
-    def __init__(self, size: int, channels: Literal[1, 3]) -> None:
+    def __init__(self, side: int, channels: Literal[1, 3]) -> None:
         """Set the side in pixels and the number of channels."""
-        self.size = size
+        self.side = side
         self.channels: Literal[1, 3] = channels
-        self.spec = DataSpec(shape=(channels, size, size), layout="grid")
+        self.spec = DataSpec(shape=(channels, side, side), layout="grid")
 
     def learn(self, source: Path) -> Mapping[str, Any]:
         """Return nothing: pixels are what they are."""
@@ -48,11 +48,11 @@ class ImageContent:
         """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""
         array = self._with_channels(raw)
         height, width, _ = array.shape
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        array = array[top : top + side, left : left + side]
-        if side != self.size:
-            scaled = _picture(array).resize((self.size, self.size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        square = min(height, width)
+        top, left = (height - square) // 2, (width - square) // 2
+        array = array[top : top + square, left : left + square]
+        if square != self.side:
+            scaled = _picture(array).resize((self.side, self.side), Image.Resampling.LANCZOS, reducing_gap=3.0)
             array = np.atleast_3d(np.asarray(scaled))
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
@@ -92,7 +92,7 @@ class ImageContent:
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
         """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
-        side = max(1, SHOWN_SIDE // self.size) * self.size
+        side = max(1, SHOWN_SIDE // self.side) * self.side
         pictures = [_picture(raw).resize((side, side), Image.Resampling.NEAREST) for raw in raws]
         return sheet(pictures, columns, list(captions))
 

@@ -21,14 +21,14 @@ class TextContent(TokenContent):
         self,
         length: int,
         vocabulary: Literal["bytes", "bpe"],
-        size: int,
+        vocabulary_size: int,
         field: str,
         most: int,
         alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
         """Set what a window is, the field of JSON lines that has the text, and items at most (0: all)."""
-        super().__init__(length, vocabulary, size, most, alphabet, tokenizer)
+        super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.field = field
 
     def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:

@@ -29,7 +29,7 @@ class TokenContent(ABC):
         self,
         length: int,
         vocabulary: Literal["bytes", "bpe"],
-        size: int,
+        vocabulary_size: int,
         most: int,
         alphabet: Sequence[int] | None,
         tokenizer: str | None,
@@ -38,7 +38,7 @@ class TokenContent(ABC):
 
         Until that is known, all bytes are tokens.
         """
-        self.length, self.size, self.most = length, size, most
+        self.length, self.vocabulary_size, self.most = length, vocabulary_size, most
         self.pairs = vocabulary == "bpe"
         self.vocabulary: Vocabulary = Bpe(tokenizer) if tokenizer else Bytes(alphabet or ALL_BYTES)
         self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
@@ -63,7 +63,7 @@ class TokenContent(ABC):
         """
         _check(source)
         texts = (each.text for each in self.documents(source) if isinstance(each, Document))
-        return {"tokenizer": learn_bpe(texts, self.size)} if self.pairs else {"alphabet": learn_bytes(texts)}
+        return {"tokenizer": learn_bpe(texts, self.vocabulary_size)} if self.pairs else {"alphabet": learn_bytes(texts)}
 
     def read(self, source: Path) -> Iterator[Item | Rejected]:
         """Yield the windows of the documents of a source, grouped by document.

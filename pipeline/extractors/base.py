@@ -33,7 +33,7 @@ class Extractor(Protocol):
     kept: int
 
     @property
-    def size(self) -> int:
+    def dimensions(self) -> int:
         """Number of its features."""
         ...
 

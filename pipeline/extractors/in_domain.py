@@ -49,7 +49,7 @@ class About:
 
     shape: tuple[int, ...]
     width: int
-    size: int
+    dimensions: int
     classes: int
     task: str
 
@@ -61,7 +61,7 @@ class InDomain(nn.Module):
     kept = 50_000
 
     def __init__(self, about: About, spec: DataSpec) -> None:
-        """Set the sizes."""
+        """Set what builds the network."""
         super().__init__()
         self.about, self.spec = about, spec
         self.protocol = {"resize": "none", "precision": "float32", "task": about.task}
@@ -72,14 +72,14 @@ class InDomain(nn.Module):
         while side > COARSEST:
             layers += [conv(channels, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.SiLU()]
             channels, width, side = width, min(2 * width, 4 * about.width), -(-side // 2)
-        layers += [pool(COARSEST), nn.Flatten(), nn.Linear(channels * COARSEST ** len(sides), about.size)]
+        layers += [pool(COARSEST), nn.Flatten(), nn.Linear(channels * COARSEST ** len(sides), about.dimensions)]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(about.size, about.classes)
+        self.head = nn.Linear(about.dimensions, about.classes)
 
     @property
-    def size(self) -> int:
+    def dimensions(self) -> int:
         """Number of its features."""
-        return self.about.size
+        return self.about.dimensions
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, classes) of items (n, *spec.x_shape)."""
@@ -88,7 +88,7 @@ class InDomain(nn.Module):
 
     @torch.no_grad()
     def features(self, array: Stored) -> NDArray[np.float32]:
-        """Return features (n, size) of stored arrays (n, *shape)."""
+        """Return features (n, dimensions) of stored arrays (n, *shape)."""
         parts = [F.silu(self.body(x)).numpy() for x in scaled(array, self.spec)]
         found: NDArray[np.float32] = np.concatenate(parts)
         return found
@@ -150,7 +150,7 @@ def fit(
 ) -> InDomain:
     """Fit an extractor to items (n, *shape): to their labels, or without them to the order that each is in."""
     outputs, task = (ORDERS, "order") if labels is None else (classes, "labels")
-    about = About(spec.shape, settings.width, settings.size, outputs, task)
+    about = About(spec.shape, settings.width, settings.dimensions, outputs, task)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "extractor"))
         extractor = InDomain(about, spec)

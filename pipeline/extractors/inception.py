@@ -26,7 +26,7 @@ from pipeline.errors import ArtefactError, SourceError
 from pipeline.extractors import base, weights
 from pipeline.params import FeaturesParams
 
-SIDE, SIZE, BATCH = 299, 2048, 16
+SIDE, DIMENSIONS, BATCH = 299, 2048, 16
 
 
 class Inception:
@@ -34,7 +34,7 @@ class Inception:
 
     name = "inception"
     kept = 10_000
-    size = SIZE
+    dimensions = DIMENSIONS
 
     def __init__(self, published: Mapping[str, Tensor], precision: str, spec: DataSpec) -> None:
         """Set the weights, by torch-fidelity's names, the network's arithmetic, and what images look like.
@@ -59,7 +59,7 @@ class Inception:
     @torch.no_grad()
     def features(self, array: Stored) -> NDArray[np.float32]:
         """Return features (n, 2048) of images (n, 1 or 3, height, width); grey counts as three equal channels."""
-        found = np.empty((len(array), SIZE), np.float32)
+        found = np.empty((len(array), DIMENSIONS), np.float32)
         with tqdm(total=len(array), desc="inception", unit=" images", mininterval=1.0) as bar:
             for start in range(0, len(array), BATCH):
                 x = torch.from_numpy(np.array(array[start : start + BATCH])).float()

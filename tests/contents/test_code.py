@@ -52,7 +52,7 @@ def test_files_that_are_no_python_are_rejected_and_the_others_read(folder):
 
 
 def test_a_vocabulary_is_learnt_from_sources_and_its_windows_come_back(folder):
-    values = CodeParams(length=32, vocabulary="bpe", size=300, suffix=".py", most=0).model_dump()
+    values = CodeParams(length=32, vocabulary="bpe", vocabulary_size=300, suffix=".py", most=0).model_dump()
     content = CodeContent(**values, **CodeContent(**values).learn(folder))
     raws = [each.raw for each in content.read(folder)]
     assert raws

@@ -45,7 +45,7 @@ def topics(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pieces(topics):
     """Return a content whose vocabulary was learnt."""
-    settings = TextParams(length=64, vocabulary="bpe", size=512, field="text", most=0).model_dump()
+    settings = TextParams(length=64, vocabulary="bpe", vocabulary_size=512, field="text", most=0).model_dump()
     return TextContent(**settings, **TextContent(**settings).learn(topics))
 
 

@@ -22,7 +22,7 @@ CONTENTS = {
         "code.length": 32,
         "code.most": 800,
         "code.vocabulary": "bpe",
-        "code.size": 400,
+        "code.vocabulary_size": 400,
     },
 }
 LATENT = 8

@@ -8,7 +8,7 @@ from PIL import Image
 from workspace import attempt, client, do, edit, errors, own_copy, ran, read
 
 SMALL = {
-    "image.size": 16,
+    "image.side": 16,
     "prepare.split": {"train": 0.2, "val": 0.6, "test": 0.2},
     "features.extractor": "inception",
     "train.batch_size": 20,

@@ -45,7 +45,7 @@ def odd_images(folder):
 def test_folder_of_odd_images_is_prepared_and_the_bad_ones_listed(fresh, store, tmp_path):
     copy = own_copy(fresh, store, tmp_path)
     bad = odd_images(tmp_path / "my images")
-    edit(copy, {"prepare.source": str(tmp_path / "my images"), "image.channels": 3, "image.size": 32})
+    edit(copy, {"prepare.source": str(tmp_path / "my images"), "image.channels": 3, "image.side": 32})
     refused = attempt(copy, "dvc", "repro", "prepare")
     assert refused.returncode != 0
     (said,) = errors(refused.stderr)

@@ -65,7 +65,7 @@ def test_run_holds_params_data_tags_and_scores(vae):
     assert run.info.status == "FINISHED"
     assert run.data.params["vae.latent_dim"] == "8"
     assert run.data.params["prepare.split.train"] == "0.7"
-    assert {"seed", "family", "content", "image.size", "train.epochs"} <= run.data.params.keys()
+    assert {"seed", "family", "content", "image.side", "train.epochs"} <= run.data.params.keys()
     assert not [name for name in run.data.params if name.startswith(("gan.", "runtime."))]
     tags = run.data.tags
     assert tags["git.commit"] == do(vae, "git", "rev-parse", "HEAD~1").strip()

@@ -23,7 +23,7 @@ STEPS = 50
 TINY = {
     "features.epochs": 1,
     "features.width": 8,
-    "features.size": 16,
+    "features.dimensions": 16,
     "vae.latent_dim": 8,
     "vae.width": 16,
     "vae.blocks": 0,

@@ -11,7 +11,9 @@ from pipeline.params import FeaturesParams
 
 
 def settings(epochs):
-    return FeaturesParams(extractor="in_domain", epochs=epochs, width=8, size=8, weights="unused", precision="float32")
+    return FeaturesParams(
+        extractor="in_domain", epochs=epochs, width=8, dimensions=8, weights="unused", precision="float32"
+    )
 
 
 def labelled(toy, n, seed=0):
@@ -124,7 +126,7 @@ def test_damaged_weights_are_one_line_that_names_them(toy, fitted, tmp_path, dam
 def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, tmp_path):
     fitted.save(tmp_path)
     about = disk.read_json(tmp_path / "extractor.json")
-    disk.write_json(tmp_path / "extractor.json", about | {"size": 16})
+    disk.write_json(tmp_path / "extractor.json", about | {"dimensions": 16})
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
         InDomain.load(tmp_path, toy.spec)
     assert "\n" not in str(caught.value)
@@ -152,7 +154,7 @@ def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_share
         np.save(tmp_path / array, items)
         np.save(tmp_path / labels, classes)
     files = {name: disk.sha256(tmp_path / name) for name in names}
-    about = {"content": "image", "settings": {"size": 16, "channels": 1}, "learnt": {}, "classes": ["a", "b"]}
+    about = {"content": "image", "settings": {"side": 16, "channels": 1}, "learnt": {}, "classes": ["a", "b"]}
     data = PreparedData(tmp_path, about | {"files": files})
     found = InDomain.make(data, settings(30), 0)
     assert found.about.task == ("labels" if told else "order")

@@ -15,7 +15,7 @@ from pipeline import extractors
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
 from pipeline.extractors import weights
-from pipeline.extractors.inception import SIDE, SIZE, Inception, _resizing
+from pipeline.extractors.inception import DIMENSIONS, SIDE, Inception, _resizing
 from pipeline.metrics.features import compact
 from pipeline.metrics.frechet import frechet
 from pipeline.metrics.kernel import kid
@@ -77,7 +77,7 @@ def test_features_are_those_of_torch_fidelity(made, theirs, channels, side):
     array = images(4, channels, side)
     expected = theirs(Coloured(array).array)[0].numpy()
     found = made(channels, side).features(array)
-    assert (found.shape, found.dtype) == ((4, SIZE), np.float32)
+    assert (found.shape, found.dtype) == ((4, DIMENSIONS), np.float32)
     assert apart(found, expected) < 1e-4
     assert expected.std(0).mean() > 0.01
 
@@ -125,7 +125,7 @@ def test_bfloat16_is_near_and_named(made):
 
 @pytest.mark.slow
 def test_no_images_have_no_features(made):
-    assert made(1, 28).features(images(0, 1, 28)).shape == (0, SIZE)
+    assert made(1, 28).features(images(0, 1, 28)).shape == (0, DIMENSIONS)
 
 
 @pytest.mark.slow

@@ -106,9 +106,9 @@ def test_a_file_that_holds_no_weights_is_one_line_and_nothing_in_it_is_run(tmp_p
 def test_weights_of_another_network_are_one_line_that_names_them(toy, tmp_path, content):
     torch.save(content, tmp_path / "own.pth")
     settings = FeaturesParams(
-        extractor="inception", epochs=1, width=8, size=8, weights=str(tmp_path / "own.pth"), precision="float32"
+        extractor="inception", epochs=1, width=8, dimensions=8, weights=str(tmp_path / "own.pth"), precision="float32"
     )
-    data = PreparedData(tmp_path, {"content": "image", "settings": {"size": 16, "channels": 1}, "learnt": {}})
+    data = PreparedData(tmp_path, {"content": "image", "settings": {"side": 16, "channels": 1}, "learnt": {}})
     with pytest.raises(SourceError, match=r"features\.weights is .*own\.pth, not the weights") as caught:
         Inception.make(data, settings, 0)
     assert "\n" not in str(caught.value)
@@ -116,7 +116,7 @@ def test_weights_of_another_network_are_one_line_that_names_them(toy, tmp_path, 
 
 def test_data_that_are_no_images_are_refused_before_weights_are_looked_for(words, tmp_path):
     settings = FeaturesParams(
-        extractor="inception", epochs=1, width=8, size=8, weights=str(tmp_path / "none.pth"), precision="float32"
+        extractor="inception", epochs=1, width=8, dimensions=8, weights=str(tmp_path / "none.pth"), precision="float32"
     )
     about = {"content": "text", "settings": words.about("vae").content_settings, "learnt": {}}
     with pytest.raises(SourceError, match=r"knows images, not text; set it to in_domain"):

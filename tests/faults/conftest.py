@@ -17,7 +17,7 @@ EPOCHS, PER_EPOCH, ITEMS = 4, 7, 300
 STEPS = EPOCHS * PER_EPOCH
 TINY = {
     "prepare": {"source": "small"},
-    "image": {"size": 16},
+    "image": {"side": 16},
     "vae": {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2},
     "gan": {"latent_dim": 4, "width": 8, "blocks": 0},
     "train": {"epochs": EPOCHS, "batch_size": 30, "warmup_steps": 2},
