@@ -1,6 +1,7 @@
 """What dvc.yaml names for each stage is what the stage imports and reads of params.yaml, and nothing else."""
 
 import ast
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,39 +10,23 @@ import grimp
 import pytest
 from stages import ROOT, STAGES, paths
 
+from pipeline import dependencies
+
 ALIASES = {"content_section": "${content}", "family_section": "${family}", "register_": "register"}
 RUNTIME = "runtime"
+LOADED = "import sys, pipeline.stages.{}\nprint(*[name for name in sys.modules if name.split('.')[0] == 'pipeline'])"
 
 
-def files(path, root=ROOT):
-    """Return a file, or the Python files below a folder."""
-    found = sorted((root / path).rglob("*.py")) if (root / path).is_dir() else [root / path]
-    return {str(each.relative_to(root)) for each in found}
-
-
-def closure(graph, module):
-    """Return the files that importing a module runs, those of the packages that it lies in included."""
-    pending, found = {module}, set()
-    while pending:
-        name = pending.pop()
-        found.add(name)
-        package = name.rpartition(".")[0]
-        pending |= (graph.find_modules_directly_imported_by(name) | ({package} if package else set())) - found
-    return {str(path.relative_to(ROOT)) for path in map(module_file, found)}
-
-
-def module_file(name):
-    path = ROOT.joinpath(*name.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def module_files(names):
+    """Return the files of modules of this package, seen from the root."""
+    places = [ROOT.joinpath(*name.split(".")) for name in names]
+    found = [place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in places]
+    return {path.relative_to(ROOT).as_posix() for path in found}
 
 
 @pytest.fixture(scope="module")
-def graph():
-    return grimp.build_graph("pipeline", cache_dir=None)
-
-
-def listed_code(stage):
-    return set().union(*(files(path) for path in paths(stage, "deps") if Path(path).parts[0] == "pipeline"))
+def code():
+    return dependencies.of_stages()
 
 
 def test_every_stage_has_its_module_and_every_module_its_stage():
@@ -53,16 +38,40 @@ def test_every_stage_has_its_module_and_every_module_its_stage():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_imported_code_is_missing_from_the_deps(graph, stage):
-    assert closure(graph, f"pipeline.stages.{stage}") - listed_code(stage) == set()
+def test_every_stage_names_its_code_as_one_dependency(stage):
+    named = {path for path in paths(stage, "deps") if path.startswith(("pipeline", "reports/validate"))}
+    assert named == ({f"reports/validate/code/{stage}.json"} if stage in dependencies.STAGES else {"pipeline"})
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_no_dep_is_code_that_the_stage_does_not_import(graph, stage):
-    if stage == "register":
-        assert "pipeline" in paths(stage, "deps")
-    else:
-        assert listed_code(stage) - closure(graph, f"pipeline.stages.{stage}") == set()
+def test_validate_leaves_the_code_of_each_stage():
+    assert paths("validate", "outs") == {f"reports/validate/code/{stage}.json" for stage in dependencies.STAGES}
+
+
+@pytest.mark.parametrize("stage", dependencies.STAGES)
+def test_no_module_that_a_stage_loads_is_missing_from_its_code(code, stage):
+    said = subprocess.run([sys.executable, "-c", LOADED.format(stage)], cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    loaded = module_files(said.stdout.split())
+    assert f"pipeline/stages/{stage}.py" in loaded
+    assert loaded - code[stage].keys() == set()
+
+
+@pytest.mark.parametrize("stage", dependencies.STAGES)
+def test_no_module_that_a_stage_imports_later_is_missing_from_its_code(code, stage):
+    graph = grimp.build_graph("pipeline", cache_dir=None)
+    imported = graph.find_upstream_modules(f"pipeline.stages.{stage}") | {f"pipeline.stages.{stage}"}
+    assert module_files(imported) - code[stage].keys() == set()
+
+
+def test_what_a_stage_does_not_import_is_none_of_its_code(code):
+    assert "pipeline/report.py" in code["evaluate"]
+    assert not code["train"].keys() & {"pipeline/report.py", "pipeline/evaluation.py", "pipeline/registry.py"}
+    assert not code["prepare"].keys() & {"pipeline/training.py", "pipeline/families/vae.py"}
+
+
+def test_the_digests_of_code_are_those_of_its_files(code):
+    for files in code.values():
+        assert files == {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in files}
 
 
 @pytest.mark.parametrize(

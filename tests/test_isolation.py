@@ -1,4 +1,4 @@
-"""Each stage in a folder that holds what dvc.yaml names for it, and no more."""
+"""Each stage in a folder that holds what dvc.yaml names for it, and the code that it imports."""
 
 import gzip
 import json
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from stages import ENV, PARAMS, ROOT, STAGES, paths
+
+from pipeline import dependencies
 
 SOURCE = "small"
 TINY = {
@@ -43,6 +45,7 @@ finally:
 HANDED_OVER = ("dataset.json", "train.npy", "test.npy", "extractor.json", "model.json", "weights.safetensors")
 OURS = ("params.yaml", "pipeline", "data/weights")
 """What is in the repository, and no stage made."""
+CODE = "reports/validate/code/{}.json"
 EXEMPT = ("params.yaml", "dvc.yaml", ".git", ".pipeline", "mlflow.db")
 
 
@@ -72,7 +75,8 @@ def traces(tmp_path_factory):
     found = {}
     for stage in STAGES:
         bare = base / stage
-        for name in {"params.yaml", *paths(stage, "deps", params=params)}:
+        code = json.loads((store / CODE.format(stage)).read_text()) if stage in dependencies.STAGES else {}
+        for name in {"params.yaml", *paths(stage, "deps", params=params), *code}:
             from_ = ROOT / name if name.startswith(OURS) else store / name
             (bare / name).parent.mkdir(parents=True, exist_ok=True)
             if from_.is_dir():

@@ -1,20 +1,18 @@
-"""Stage `validate`: refuses a bad params.yaml before any other stage touches what exists."""
+"""Stage `validate`: refuses a bad params.yaml before any other stage touches what exists, and digests the code."""
 
 from __future__ import annotations
 
-from pipeline import artefacts, disk, project
+from pipeline import artefacts, dependencies, disk, project
 from pipeline.errors import run
 from pipeline.params import Params
 
 
 def main() -> None:
-    """Check params.yaml, and leave the schema that it was checked against.
-
-    The schema does not change with the values, so that the stages after this one run only where theirs do.
-    """
+    """Check params.yaml, and leave which code each stage depends on, which does not change with the values."""
     workspace = project.workspace()
     Params.load(workspace)
-    disk.write_json(workspace / artefacts.REPORTS / "validate" / "schema.json", Params.model_json_schema())
+    for stage, files in dependencies.of_stages().items():
+        disk.write_json(workspace / artefacts.REPORTS / "validate" / "code" / f"{stage}.json", files)
 
 
 if __name__ == "__main__":

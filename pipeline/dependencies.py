@@ -1,0 +1,39 @@
+"""The code that a stage depends on: every file of this package that it imports, with its digest.
+
+`validate` writes it as one file a stage, so that a change of code runs the stages that import it, and no other one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grimp
+
+from pipeline import disk
+
+PACKAGE = __name__.partition(".")[0]
+ROOT = Path(__file__).parents[1]
+STAGES = ("prepare", "features", "train", "evaluate")
+"""Stages that depend on a part of the package; `validate` and `register` depend on all of it."""
+
+
+def of_stages() -> dict[str, dict[str, str]]:
+    """Return of each stage the sha256 of the files that it imports, at any depth, by their paths from the root."""
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    return {stage: _digests(graph, f"{PACKAGE}.stages.{stage}") for stage in STAGES}
+
+
+def _digests(graph: grimp.ImportGraph, module: str) -> dict[str, str]:
+    """Follow the imports of a module, those within functions included, and the packages that modules lie in."""
+    pending, found = {module}, set[str]()
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        package = name.rpartition(".")[0]
+        pending |= (graph.find_modules_directly_imported_by(name) | ({package} if package else set())) - found
+    return {path.relative_to(ROOT).as_posix(): disk.sha256(path) for path in sorted(map(_file, found))}
+
+
+def _file(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
