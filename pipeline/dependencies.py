@@ -17,15 +17,13 @@ STAGES = ("prepare", "features", "train", "evaluate")
 """Stages that depend on a part of the package; `validate` and `register` depend on all of it."""
 
 
-def of_stages() -> dict[str, dict[str, str]]:
-    """Return of each stage the sha256 of the files that it imports, at any depth, by their paths from the root."""
+def of_stage(stage: str) -> dict[str, str]:
+    """Return the sha256 of each file that a stage imports, by its path from the root.
+
+    Imports are followed to any depth, those within functions included, and so are the packages that modules lie in.
+    """
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
-    return {stage: _digests(graph, f"{PACKAGE}.stages.{stage}") for stage in STAGES}
-
-
-def _digests(graph: grimp.ImportGraph, module: str) -> dict[str, str]:
-    """Follow the imports of a module, those within functions included, and the packages that modules lie in."""
-    pending, found = {module}, set[str]()
+    pending, found = {f"{PACKAGE}.stages.{stage}"}, set[str]()
     while pending:
         name = pending.pop()
         found.add(name)

@@ -6,9 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from pipeline import artefacts, disk, project, registry, rerun, tracking
 from pipeline.artefacts import SavedModel
@@ -18,7 +15,6 @@ from pipeline.lineage import ENVIRONMENT, PATCH
 from pipeline.params import flatten
 from pipeline.registry import DIGEST, LINEAGE
 from pipeline.rerun import Recipe
-from pipeline.revision import LOCK
 
 CURES = {
     "code": "the code of the training is not on record: what was not committed is lost, or changed since",
@@ -79,7 +75,9 @@ def _fetch(uri: str, temporary: Path) -> tuple[Mapping[str, str], Recipe]:
         raise TrackingError(f"{uri} does not say how it was made; register it from a commit to have it say so")
     kept = registry.kept(version, temporary)
     folder = registry.download(client, uri, temporary / "registered")
-    return tags, Recipe(tags["git.commit"], SavedModel.read(folder), disk.read_json(kept / ENVIRONMENT), kept)
+    environment = disk.read_json(kept / ENVIRONMENT)
+    code = environment.pop("code", {})  # which versions of before did not record
+    return tags, Recipe(tags["git.commit"], SavedModel.read(folder), environment, code, kept)
 
 
 def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -94,10 +92,10 @@ def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
     """Yield the kind and the name of each thing that differs, as it was and as it is."""
     before, now = recipe.model, SavedModel.read(clone / artefacts.MODEL)
-    code = differences(_code(recipe.kept / LOCK), _code(clone / LOCK)) if (recipe.kept / LOCK).is_file() else []
     environment = disk.read_json(clone / artefacts.REPORTS / "train" / ENVIRONMENT)
+    code = environment.pop("code", {})
     parts = {
-        "code": code,
+        "code": differences(recipe.code, code) if recipe.code and code else [],
         "data": differences({"digest": before.data_digest}, {"digest": now.data_digest}),
         "params": differences(flatten(dict(before.params)), flatten(dict(now.params))),
         "environment": differences(flatten(dict(recipe.environment)), flatten(environment)),
@@ -109,12 +107,6 @@ def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
 
 def _changed(name: str, was: str, is_now: str) -> str:
     return f"{name} was {was or 'not there'}, is {is_now or 'not there'}"
-
-
-def _code(lock: Path) -> dict[str, str]:
-    """Return the digests of the code that `train` depends on, as DVC has them."""
-    stage: Any = yaml.safe_load(lock.read_text())["stages"]["train"]
-    return {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"] != str(artefacts.PREPARED)}
 
 
 def _say(line: str) -> None:

@@ -25,11 +25,15 @@ LINKS = "reflink,symlink,copy"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a version was made: its commit, what model.json and its environment say, and the folder of what it keeps."""
+    """How a version was made: its commit, what model.json says, environment and code, and the folder of what it keeps.
+
+    `code` are the digests of the files that its training imported.
+    """
 
     commit: str
     model: SavedModel
     environment: Mapping[str, Any]
+    code: Mapping[str, str]
     kept: Path
 
 
@@ -48,7 +52,8 @@ def run(recipe: Recipe, workspace: Path, folder: Path) -> None:
     _say("2/3 data")
     _bring_data(recipe, workspace, folder)
     _say("3/3 training")
-    if _dvc(recipe, folder, "repro", "--force", "--single-item", "--no-commit", "train"):
+    code = _dvc(recipe, folder, "repro", "--force", "--single-item", "--no-commit", "validate", "train")
+    if code:
         raise TrainingError("the training failed, and said why above; --keep DIR leaves the clone to look at")
 
 

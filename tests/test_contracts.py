@@ -26,7 +26,7 @@ def module_files(names):
 
 @pytest.fixture(scope="module")
 def code():
-    return dependencies.of_stages()
+    return {stage: dependencies.of_stage(stage) for stage in dependencies.STAGES}
 
 
 def test_every_stage_has_its_module_and_every_module_its_stage():

@@ -1,7 +1,6 @@
 import dataclasses
 
 import pytest
-import yaml
 
 from pipeline import disk, reproducing
 from pipeline.errors import UserError
@@ -15,9 +14,7 @@ def write(folder, about, environment, code):
     (folder / "model").mkdir(parents=True)
     (folder / "model/weights.safetensors").write_bytes(b"weights")
     about.write(folder / "model")
-    disk.write_json(folder / "reports/train/environment.json", environment)
-    deps = [{"path": "data/prepared", "md5": "1.dir"}, {"path": "pipeline/game.py", "md5": code}]
-    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"train": {"deps": deps}}}))
+    disk.write_json(folder / "reports/train/environment.json", environment | {"code": {"pipeline/game.py": code}})
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def found(toy, tmp_path):
         about = dataclasses.replace(toy.about("vae", **changes.pop("settings", {})), **changes)
         write(tmp_path / "kept", toy.about("vae"), ENVIRONMENT, "a")
         write(tmp_path / "clone", about, environment, code)
-        recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, tmp_path / "kept")
+        recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, {"pipeline/game.py": "a"}, tmp_path / "kept")
         return list(reproducing._differences(recipe, tmp_path / "clone"))
 
     return look
@@ -90,5 +87,5 @@ def test_a_difference_that_is_not_as_it_was_recorded_is_named(tmp_path, toy, dir
     if patch is not None:
         (tmp_path / "diff.patch").write_bytes(patch)
     tags = {"git.dirty": dirty} | ({"diff_digest": disk.sha256(right)} if digest else {})
-    recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, tmp_path)
+    recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, {}, tmp_path)
     assert list(reproducing._lost(tags, recipe)) == said

@@ -46,7 +46,7 @@ def kept(tmp_path):
 def recipe(place, kept, commit=None, nodes=1, **params):
     about = SavedModel("vae", "image", {"prepare": {"source": "mine"}, **params}, "d" * 64)
     environment = {"runtime": RUNTIME | {"nodes": nodes}, "threads": 1}
-    return Recipe(commit or git(place, "rev-parse", "HEAD"), about, environment, kept)
+    return Recipe(commit or git(place, "rev-parse", "HEAD"), about, environment, {}, kept)
 
 
 def test_a_commit_that_is_not_here_is_to_be_fetched(place, kept, tmp_path):
@@ -95,7 +95,7 @@ def test_params_of_the_version_go_over_those_of_the_commit_and_leave_the_others(
 
 def test_params_that_are_those_of_the_commit_leave_the_file_as_it_is(place, kept):
     tree = yaml.safe_load((place / "params.yaml").read_text())
-    same = Recipe("", SavedModel("vae", "image", {"vae": tree["vae"]}, ""), {"runtime": tree["runtime"]}, kept)
+    same = Recipe("", SavedModel("vae", "image", {"vae": tree["vae"]}, ""), {"runtime": tree["runtime"]}, {}, kept)
     rerun._set_params(same, place)
     assert (place / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 from tqdm import tqdm
 
-from pipeline import artefacts, checkpoints, disk, environment, families, models, project, tracking
+from pipeline import artefacts, checkpoints, dependencies, disk, environment, families, models, project, tracking
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
 from pipeline.distributed import follow, leads
@@ -26,6 +26,7 @@ def main() -> None:
     params, data = Params.load(workspace), PreparedData.open(workspace)
     seed, settings, array = params.seed, params.train, data.array("train")
     runtime = params.runtime.model_copy(update={"precision": environment.precision(params.runtime)})
+    code = dependencies.of_stage("train")  # before it can be edited
     if settings.batch_size > len(array):
         raise TrainingError(
             f"params.yaml: train.batch_size is {settings.batch_size}, but train has {len(array)} items; lower it"
@@ -64,7 +65,8 @@ def main() -> None:
             models.save(folder, trained, about)
         with disk.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
             game.curves.write(folder)
-        disk.write_json(workspace / artefacts.REPORTS / "train" / "environment.json", environment.describe(runtime))
+        described = environment.describe(runtime) | {"code": code}
+        disk.write_json(workspace / artefacts.REPORTS / "train" / "environment.json", described)
         tracked.record.write(workspace)
 
 

@@ -11,8 +11,9 @@ def main() -> None:
     """Check params.yaml, and leave which code each stage depends on, which does not change with the values."""
     workspace = project.workspace()
     Params.load(workspace)
-    for stage, files in dependencies.of_stages().items():
-        disk.write_json(workspace / artefacts.REPORTS / "validate" / "code" / f"{stage}.json", files)
+    for stage in dependencies.STAGES:
+        code = workspace / artefacts.REPORTS / "validate" / "code" / f"{stage}.json"
+        disk.write_json(code, dependencies.of_stage(stage))
 
 
 if __name__ == "__main__":
