@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline.params import Params
+from pipeline.sections import Where
 
 PAGE = Path(__file__).with_name("params.md")
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "not empty"}
@@ -36,8 +37,14 @@ def rows(section: type[BaseModel], prefix: str) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found += rows(field.annotation, f"{name}.")
         else:
-            found.append(f"| `{name}` | {allowed(field)} | {' '.join((field.description or '').split())} |\n")
+            found.append(f"| `{name}` | {allowed(field)} | {meaning(field)} |\n")
     return found
+
+
+def meaning(field: FieldInfo) -> str:
+    """Return what a field is, and where alone it plays a part."""
+    said = " ".join((field.description or "").split())
+    return " ".join([said, *(f"Read where {mark}." for mark in field.metadata if isinstance(mark, Where))])
 
 
 def allowed(field: FieldInfo) -> str:

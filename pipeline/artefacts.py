@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline import contents, disk
 from pipeline.contents.base import Content, DataSpec, Stored
+from pipeline.effective import effective
 from pipeline.errors import ArtefactError
-from pipeline.params import RegisterParams
+from pipeline.params import RegisterParams, flatten
 
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -122,6 +123,11 @@ class SavedModel:
     def settings(self) -> Mapping[str, Any]:
         """The section of the family."""
         return dict(self.params[self.family])
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The params that play a part, flat: what is shown, logged and compared."""
+        return effective(flatten(dict(self.params)))
 
     @property
     def content_settings(self) -> Mapping[str, Any]:

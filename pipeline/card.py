@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.artefacts import SPLITS, RunRecord, SavedModel
-from pipeline.params import flatten
 
 MEANINGS = {
     "fid_in_domain": "Frechet distance of samples from test, in the features of a classifier of these data",
@@ -119,7 +118,7 @@ def _training(subject: Subject) -> str:
         f"Python {environment['python']}, torch {environment['torch']}."
     )
     rows = []
-    for name, value in flatten(dict(model.params)).items():
+    for name, value in model.effective.items():
         default = subject.committed.get(name, value)
         rows.append((name, str(value), "" if default == value else str(default)))
     return f"{said}\n\n{_table(('param', 'value', 'the commit has'), rows)}"

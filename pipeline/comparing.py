@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline import artefacts, committed, comparison, pages, project, tracking
 from pipeline.artefacts import SavedModel
 from pipeline.comparison import Verdict
+from pipeline.effective import effective
 from pipeline.errors import UserError
 from pipeline.evidence import Evidence
-from pipeline.params import flatten
 
 PICTURES = ("samples", "reconstructions", "nearest")
 HEAD = ("score", "A", "B", "B - A", "95 % of it", "B is better", "verdict")
@@ -35,9 +35,9 @@ def contender(name: str, temporary: Path) -> Contender:
         place.mkdir()
         if not committed.fetch(project.workspace(), name, (artefacts.MODEL, evaluation), place):
             found = tracking.evaluated(tracking.connect(), name, place)
-            return Contender(name, found.params, found.folder)
+            return Contender(name, effective(found.params), found.folder)
     about = SavedModel.read(place / artefacts.MODEL)
-    params = {key: str(value) for key, value in flatten(dict(about.params)).items()}
+    params = {key: str(value) for key, value in about.effective.items()}
     return Contender(name, params, place / evaluation)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pipeline import sections
 from pipeline.errors import ParamsError
-from pipeline.sections import Section
+from pipeline.sections import Section, Where
 
 FILE = "params.yaml"
 RENAMED = {
@@ -51,21 +51,24 @@ class PrepareParams(Section):
     """Largest share of unreadable files that is tolerated."""
 
 
+IN_DOMAIN, INCEPTION = Where("extractor", ("in_domain",)), Where("extractor", ("inception",))
+
+
 class FeaturesParams(Section):
     """What turns items into the features that scores compare."""
 
     extractor: Literal["in_domain", "inception"]
     """A classifier of the data themselves, or Inception-v3 as torch-fidelity publishes it: see docs/metrics.md."""
-    epochs: int = Field(ge=1, le=1000)
-    """In-domain: passes over train."""
-    width: int = Field(ge=8, le=512, multiple_of=8)
-    """In-domain: channels of its first layer."""
-    dimensions: int = Field(ge=8, le=2048)
-    """In-domain: number of features."""
-    weights: str = Field(min_length=1)
-    """Inception: a file of weights, or a folder for the published one, which is downloaded where it is missing."""
-    precision: Literal["float32", "bfloat16"]
-    """Inception: arithmetic of the network."""
+    epochs: Annotated[int, IN_DOMAIN] = Field(ge=1, le=1000)
+    """Passes over train."""
+    width: Annotated[int, IN_DOMAIN] = Field(ge=8, le=512, multiple_of=8)
+    """Channels of its first layer."""
+    dimensions: Annotated[int, IN_DOMAIN] = Field(ge=8, le=2048)
+    """Number of features."""
+    weights: Annotated[str, INCEPTION] = Field(min_length=1)
+    """A file of weights, or a folder for the published one, which is downloaded where it is missing."""
+    precision: Annotated[Literal["float32", "bfloat16"], INCEPTION]
+    """Arithmetic of the network."""
 
 
 class TrainParams(Section):
@@ -142,13 +145,13 @@ class Params(Section):
     family: Literal["vae", "gan"]
     """Kind of model; its section holds its parameters."""
     prepare: PrepareParams
-    image: sections.ImageParams
-    audio: sections.AudioParams
-    text: sections.TextParams
-    code: sections.CodeParams
+    image: Annotated[sections.ImageParams, Where("content", ("image",))]
+    audio: Annotated[sections.AudioParams, Where("content", ("audio",))]
+    text: Annotated[sections.TextParams, Where("content", ("text",))]
+    code: Annotated[sections.CodeParams, Where("content", ("code",))]
     features: FeaturesParams
-    vae: sections.VaeParams
-    gan: sections.GanParams
+    vae: Annotated[sections.VaeParams, Where("family", ("vae",))]
+    gan: Annotated[sections.GanParams, Where("family", ("gan",))]
     train: TrainParams
     evaluate: EvaluateParams
     register_: RegisterParams = Field(alias="register")

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 UNHASHED = frozenset({"size", "nfiles"})
 """Keys that DVC's run cache leaves out of its hashes, at any depth (its issue 10296): outs of another value would be
 restored for them."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Marks a field that plays a part only where another one has one of some values, or none of them.
+
+    `field` stands beside the marked one, or at the top of params.yaml.
+    """
+
+    field: str
+    values: tuple[str, ...]
+    among: bool = True
+
+    def __str__(self) -> str:
+        """Return it as the page of params says it."""
+        said = " or ".join(self.values) if self.among else f"neither {' nor '.join(self.values)}"
+        return f"`{self.field}` is {said}"
+
+
+TOKENS = ("text", "code")
+"""Contents made of tokens; all others are made of numbers."""
+OF_TOKENS, OF_NUMBERS = Where("content", TOKENS), Where("content", TOKENS, among=False)
 
 
 class Section(BaseModel):
@@ -59,8 +82,8 @@ class TokenParams(Section):
     """Tokens of a window."""
     vocabulary: Literal["bytes", "bpe"]
     """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
-    vocabulary_size: int = Field(ge=258, le=65_536)
-    """Tokens that "bpe" has at most, padding included; bytes have those that the documents are made of."""
+    vocabulary_size: Annotated[int, Where("vocabulary", ("bpe",))] = Field(ge=258, le=65_536)
+    """Tokens at most, padding included; bytes have those that the documents are made of."""
     most: int = Field(ge=0, le=100_000_000)
     """Windows that are kept, evenly spread over the documents; 0 keeps all."""
 
@@ -94,20 +117,20 @@ class VaeParams(Section):
     """Weight of the KL term in the loss; 1 is the evidence lower bound."""
     warmup: float = Field(ge=0, le=1)
     """Share of the steps over which beta rises from 0 to its value."""
-    likelihood: Literal["gaussian", "logistic", "bernoulli"]
+    likelihood: Annotated[Literal["gaussian", "logistic", "bernoulli"], OF_NUMBERS]
     """What a decoder says of numbers: see docs/metrics.md for what each one means for the ELBO."""
     prior: Literal["normal", "mixture"]
     """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
-    components: int = Field(ge=1, le=1000)
+    components: Annotated[int, Where("prior", ("mixture",))] = Field(ge=1, le=1000)
     """Components of the mixture."""
-    free_bits: float = Field(ge=0, le=16)
-    """Tokens: bits that each dimension of the latent may tell at no cost in the loss."""
-    context: int = Field(ge=1, le=64)
-    """Tokens: how many of those before it the decoder sees of each one; what is further apart is left to the latent."""
-    hidden: float = Field(ge=0, lt=1)
-    """Tokens: share of those before that training hides from the decoder, so that it asks the latent instead."""
-    temperature: float = Field(ge=0, le=10)
-    """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""
+    free_bits: Annotated[float, OF_TOKENS] = Field(ge=0, le=16)
+    """Bits that each dimension of the latent may tell at no cost in the loss."""
+    context: Annotated[int, OF_TOKENS] = Field(ge=1, le=64)
+    """How many tokens before it the decoder sees of each one; what is further apart is left to the latent."""
+    hidden: Annotated[float, OF_TOKENS] = Field(ge=0, lt=1)
+    """Share of the tokens before that training hides from the decoder, so that it asks the latent instead."""
+    temperature: Annotated[float, OF_TOKENS] = Field(ge=0, le=10)
+    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
 
 
 class GanParams(Section):
@@ -127,7 +150,7 @@ class GanParams(Section):
     """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
     projection_starts: int = Field(ge=1, le=64)
     """Seeded starts of that search; the nearest one counts."""
-    penalty: float = Field(ge=0, le=1000)
-    """Tokens: weight of the critic's squared slopes in its loss."""
-    temperature: float = Field(ge=0, le=10)
-    """Tokens: of the distribution that they are drawn from; 0 takes the likeliest."""
+    penalty: Annotated[float, OF_TOKENS] = Field(ge=0, le=1000)
+    """Weight of the critic's squared slopes in its loss."""
+    temperature: Annotated[float, OF_TOKENS] = Field(ge=0, le=10)
+    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""

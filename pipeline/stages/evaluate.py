@@ -39,7 +39,7 @@ def main() -> None:
         with disk.replacing(folder / "gallery") as shown:
             gallery.write(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
         lineage = {
-            **asdict(replace(model.about, learnt={})),
+            **asdict(replace(model.about, learnt={}, params=model.about.effective)),
             "model_digest": artefacts.model_digest(workspace / artefacts.MODEL),
         }
         name = data.registered_as(params.register_)

@@ -144,7 +144,7 @@ def _begin(client: MlflowClient, experiment: str, name: str, tag: str, value: st
 
 
 def _describe(client: MlflowClient, run_id: str, about: SavedModel) -> None:
-    params = [Param(name, str(value)) for name, value in flatten(dict(about.params)).items()]
+    params = [Param(name, str(value)) for name, value in about.effective.items()]
     client.log_batch(run_id, params=params)
 
 
