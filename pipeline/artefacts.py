@@ -12,13 +12,15 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from pipeline import contents, disk
+from pipeline import contents, disk, stale
 from pipeline.contents.base import Content, DataSpec, Stored
 from pipeline.effective import effective
 from pipeline.errors import ArtefactError
 from pipeline.params import RegisterParams, flatten
 
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
+PARAMS = "params.json"
+"""In a folder of features: what they were made with."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
 
@@ -27,22 +29,25 @@ Split = Literal["train", "val", "test"]
 class PreparedData:
     """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
 
-    `about` holds: content, settings, learnt, source, title, homepage, licence, classes, counts, rejected, duplicates,
-    digest, files: the digest of each array.
+    `about` holds: seed, content, settings, learnt, source, title, homepage, licence, classes, counts, rejected,
+    duplicates, digest, files: the digest of each array.
     """
 
     folder: Path
     about: Mapping[str, Any]
 
     @classmethod
-    def open(cls, workspace: Path) -> Self:
-        """Open the prepared data of a workspace.
+    def open(cls, workspace: Path, params: Mapping[str, Any] | None = None) -> Self:
+        """Open the prepared data of a workspace, which must be those that some params make where these are given.
 
         Raises:
-            ArtefactError: it is missing.
+            ArtefactError: it is missing, or other params made it.
         """
         folder = workspace / PREPARED
-        return cls(folder, disk.read_json(folder / "dataset.json"))
+        found = cls(folder, disk.read_json(folder / "dataset.json"))
+        if params is not None:
+            stale.refuse(PREPARED, found.params, params, "prepare")
+        return found
 
     @property
     def content(self) -> Content:
@@ -65,9 +70,10 @@ class PreparedData:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters that they depend on, nested as in params.yaml; the seed is train's own."""
+        """The parameters that they were made with, nested as in params.yaml."""
         name = str(self.about["content"])
-        return {"content": name, name: self.about["settings"], "prepare": self.about["prepare"]}
+        made = {name: self.about["settings"], "prepare": self.about["prepare"]}
+        return {"seed": self.about["seed"], "content": name} | made
 
     @property
     def classes(self) -> list[str]:

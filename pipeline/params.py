@@ -171,6 +171,23 @@ class Params(Section):
         return self
 
     @property
+    def of_data(self) -> dict[str, Any]:
+        """The parameters that prepared data depend on, nested as in the file."""
+        section = {self.content: self.content_section.model_dump()}
+        return {"seed": self.seed, "content": self.content, "prepare": self.prepare.model_dump()} | section
+
+    @property
+    def of_features(self) -> dict[str, Any]:
+        """Those that features depend on besides."""
+        return {"seed": self.seed, "features": self.features.model_dump()}
+
+    @property
+    def of_model(self) -> dict[str, Any]:
+        """Those that a model depends on, with those of its data."""
+        section = {self.family: self.family_section.model_dump()}
+        return self.of_data | {"family": self.family, "train": self.train.model_dump()} | section
+
+    @property
     def content_section(self) -> Section:
         """The section that `content` names."""
         section: Section = getattr(self, self.content)

@@ -22,7 +22,14 @@ SCORES = {
     for name, value in (("fid_in_domain", 12.5), ("reconstruction_loss", 0.03125), ("memorisation", 0.25))
     for end, more in (("", 0), ("_low", -1), ("_high", 1))
 }
-PROTOCOL = {"extractor_digest": "e" * 64, "digest": "f" * 64}
+PROTOCOL = {
+    "extractor_digest": "e" * 64,
+    "digest": "f" * 64,
+    "seed": 0,
+    "real": 2000,
+    "samples": 2000,
+    "reconstructions": 256,
+}
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHON"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
@@ -70,6 +77,7 @@ def register_twice(folder):
     for part in ("data/prepared", "reports/evaluate", "reports/train"):
         (folder / part).mkdir(parents=True)
     about = {
+        "seed": 0,
         "source": NAME,
         "homepage": None,
         "digest": "d" * 64,

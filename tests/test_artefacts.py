@@ -14,6 +14,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     folder = tmp_path / PREPARED
     folder.mkdir(parents=True)
     about = {
+        "seed": 0,
         "content": "image",
         "settings": {"side": 16, "channels": 3},
         "learnt": {},
@@ -32,6 +33,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     assert data.classes == ["a", "b"]
     assert data.digest == "abc"
     assert data.params == {
+        "seed": 0,
         "content": "image",
         "image": {"side": 16, "channels": 3},
         "prepare": {"source": "here"},

@@ -12,7 +12,16 @@ from stages import ROOT, STAGES, paths
 
 from pipeline import dependencies
 
-ALIASES = {"content_section": "${content}", "family_section": "${family}", "register_": "register"}
+OF_DATA = {"seed", "content", "prepare", "${content}"}
+ALIASES = {
+    "content_section": {"${content}"},
+    "family_section": {"${family}"},
+    "register_": {"register"},
+    "of_data": OF_DATA,
+    "of_features": {"seed", "features"},
+    "of_model": OF_DATA | {"family", "train", "${family}"},
+}
+"""What `Params` calls some of the file's names, or several of them together."""
 RUNTIME = "runtime"
 LOADED = "import sys, pipeline.stages.{}\nprint(*[name for name in sys.modules if name.split('.')[0] == 'pipeline'])"
 
@@ -102,7 +111,7 @@ def params_read(stage):
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
     }
-    return {ALIASES.get(name, name) for name in read}
+    return {name for attribute in read for name in ALIASES.get(attribute, {attribute})}
 
 
 def params_named(stage):

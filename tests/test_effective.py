@@ -19,7 +19,7 @@ from pipeline.params import FeaturesParams, flatten
 from pipeline.rng import Noise, torch_rng
 from pipeline.sections import TOKENS, GanParams, VaeParams
 
-CHANGES = {
+CHANGES: dict[str, dict[str, object]] = {
     "vae": {
         "latent_dim": 5,
         "width": 16,
@@ -51,7 +51,7 @@ CASES = [
     (family, data, base, field)
     for family in FAMILIES
     for data in ("toy", "words")
-    for base in ({}, {"prior": "normal"})[: 2 if family == "vae" else 1]
+    for base in (({}, {"prior": "normal"}) if family == "vae" else ({},))
     for field in CHANGES[family]
     if field not in base
 ]

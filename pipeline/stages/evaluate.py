@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, replace
 
-from pipeline import artefacts, disk, evaluation, gallery, models, pictures, project, report, team, tracking
+from pipeline import artefacts, disk, evaluation, gallery, models, pictures, project, report, stale, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
@@ -18,8 +18,10 @@ from pipeline.work import Work
 def main() -> None:
     """Write reports/evaluate/, and log it to the run that train made."""
     workspace = project.workspace()
-    params, data = Params.load(workspace), PreparedData.open(workspace)
-    model, features = models.load(workspace / artefacts.MODEL), workspace / artefacts.FEATURES
+    params, features = Params.load(workspace), workspace / artefacts.FEATURES
+    data, model = PreparedData.open(workspace, params.of_data), models.load(workspace / artefacts.MODEL)
+    stale.refuse(artefacts.MODEL, model.about.params, params.of_model, "train")
+    stale.refuse(artefacts.FEATURES, disk.read_json(features / artefacts.PARAMS), params.of_features, "features")
     members = team.assemble(params.runtime)
     if not leads():
         follow(lambda: evaluation.draw(model, features, params.evaluate, params.seed, members))

@@ -26,7 +26,8 @@ SAMPLES = 2000
 def main() -> None:
     """Write features/ (extractor and reference), how well the extractor does, what zero looks like, and baselines."""
     workspace = project.workspace()
-    params, data = Params.load(workspace), PreparedData.open(workspace)
+    params = Params.load(workspace)
+    data = PreparedData.open(workspace, params.of_data)
     yardstick = extractors.make(data, params.features, params.seed)
     content, train, test = data.content, data.array("train"), data.array("test")
     rows = numpy_rng(params.seed, "reference").permutation(len(train))[: yardstick.kept]
@@ -41,6 +42,7 @@ def main() -> None:
         reference.write(folder)
         real.write(folder)
         disk.write_json(folder / BASELINES, scored)
+        disk.write_json(folder / artefacts.PARAMS, params.of_features)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
     figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **scored}
     disk.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)

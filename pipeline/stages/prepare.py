@@ -39,6 +39,7 @@ def main() -> None:
         disk.write_json(
             temporary / "dataset.json",
             {
+                "seed": params.seed,
                 "source": source.name,
                 "title": card.title,
                 "homepage": card.homepage,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, card, contents, disk, lineage, project, registry, serving, tracking
+from pipeline import artefacts, card, contents, disk, lineage, project, registry, serving, stale, tracking
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.card import Subject
 from pipeline.errors import run
@@ -17,12 +17,18 @@ from pipeline.revision import Revision
 def main() -> None:
     """Register model/ under register.name, with its lineage and its card, and leave which version it is."""
     workspace = project.workspace()
-    params, data = Params.load(workspace), PreparedData.open(workspace)
+    params = Params.load(workspace)
+    data = PreparedData.open(workspace, params.of_data)
     name = data.registered_as(params.register_)
     scores = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
     protocol = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
     about = SavedModel.read(folder)
+    stale.refuse(artefacts.MODEL, about.params, params.of_model, "train")
+    wanted = params.evaluate.model_dump()
+    wanted["reconstructions"] = min(wanted["reconstructions"], protocol["real"])
+    scored = {"seed": protocol["seed"], "evaluate": {name: protocol[name] for name in wanted}}
+    stale.refuse(artefacts.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
     signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
         beside = Path(temporary)

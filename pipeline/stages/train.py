@@ -23,7 +23,8 @@ from pipeline.work import Work, fingerprint
 def main() -> None:
     """Train, or go on with the training that was killed, and write model/ and reports/train/."""
     workspace = project.workspace()
-    params, data = Params.load(workspace), PreparedData.open(workspace)
+    params = Params.load(workspace)
+    data = PreparedData.open(workspace, params.of_data)
     seed, settings, array = params.seed, params.train, data.array("train")
     runtime = params.runtime.model_copy(update={"precision": environment.precision(params.runtime)})
     code = dependencies.of_stage("train")  # before it can be edited
@@ -34,13 +35,7 @@ def main() -> None:
     about = SavedModel(
         family=params.family,
         content=data.about["content"],
-        params={
-            "seed": seed,
-            "family": params.family,
-            params.family: params.family_section.model_dump(),
-            "train": settings.model_dump(),
-            **data.params,
-        },
+        params=params.of_model,
         data_digest=data.digest,
         learnt=data.about["learnt"],
     )
