@@ -18,7 +18,7 @@ from pipeline.contents.base import Stored
 from pipeline.families.base import CHUNK
 
 MOST = CHUNK
-"""Items that one request may ask for: as many as are decoded together, so that it takes no more memory than that."""
+"""Items that one request may ask for, so that it takes no more memory than they do."""
 PARAMS = ("n", "seed", "format")
 
 
@@ -72,7 +72,7 @@ class Sampler:
 
     def _decoded(self, z: NDArray[np.float32]) -> Stored:
         family, latents = self.model.family, torch.from_numpy(z)
-        x = family.decode(latents)
+        x = family.decode_apart(latents)
         # tokens are finite whatever they are drawn from; their probability is not
         likely = family.log_prob(x, latents) if family.spec.vocab_size else None
         if not (np.isfinite(z).all() and torch.isfinite(x if likely is None else likely).all()):

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec
 from pipeline.rng import Noise, torch_rng
 
 CHUNK = 256
-"""Samples that are drawn together: sample i is a function of seed and i, however many are asked for."""
+"""Latents that are drawn together: latent i is a function of seed and i, however many are asked for."""
+TILE = 64
+"""Latents that are decoded together, always: with another number of rows a matrix product rounds otherwise."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Family(nn.Module, ABC):
         """Do what follows the last step of training, given all of train in batches, its items in a random order."""
 
     def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
-        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i."""
+        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i, to the bit."""
         begin, device = first // CHUNK, next(self.parameters()).device
         numbers = range(begin, max(begin + 1, -(-(first + n) // CHUNK)))
         drawn = slice(first - begin * CHUNK, first - begin * CHUNK + n)
@@ -113,9 +116,16 @@ class Family(nn.Module, ABC):
         if self.spec.vocab_size:
             size = (CHUNK, *self.spec.shape)
             u = torch.cat([torch.rand(size, generator=torch_rng(seed, "tokens", i)) for i in numbers])[drawn]
-        with torch.no_grad():
-            parts = (slice(at, at + CHUNK) for at in range(0, max(1, n), CHUNK))
-            return torch.cat([self.decode(z[part], None if u is None else u[part]) for part in parts])
+        return self.decode_apart(z, u)
+
+    @torch.no_grad()
+    def decode_apart(self, z: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return what `decode` makes of latents, none of which depends on the others, nor on how many they are."""
+        n, lacking = len(z), -len(z) % TILE or TILE * (len(z) == 0)
+        z = F.pad(z, (0, 0, 0, lacking))
+        u = None if u is None else F.pad(u, (0, 0, 0, lacking))
+        tiles = (slice(at, at + TILE) for at in range(0, len(z), TILE))
+        return torch.cat([self.decode(z[tile], None if u is None else u[tile]) for tile in tiles])[:n]
 
     def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return what the model makes of given items, (n, *spec.x_shape)."""
