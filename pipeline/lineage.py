@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline import artefacts, disk, revision
+from pipeline import artefacts, disk, revision, yaml_files
+from pipeline.errors import ArtefactError
 from pipeline.params import FILE, flatten
 from pipeline.revision import LOCK, Revision
 
@@ -18,7 +17,10 @@ PICTURES = ("samples.png", "reconstructions.png", "nearest.png")
 
 def committed(workspace: Path) -> dict[str, Any]:
     """Return the params of the commit, flat."""
-    tree = yaml.safe_load(revision.committed(workspace, FILE))
+    try:
+        tree = yaml_files.parse(revision.committed(workspace, FILE))
+    except ValueError as error:
+        raise ArtefactError(f"{FILE} of the commit cannot be read as YAML ({error}); commit one that can") from error
     return flatten(tree) if tree else {}
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipeline import sections
+from pipeline import sections, yaml_files
 from pipeline.errors import ParamsError
-from pipeline.sections import Section, Where
+from pipeline.sections import Folder, Location, RegisteredName, Section, Where
 
 FILE = "params.yaml"
 RENAMED = {
@@ -43,7 +43,7 @@ class Split(Section):
 class PrepareParams(Section):
     """Raw files to encoded arrays."""
 
-    source: str = Field(min_length=1)
+    source: Folder
     """Folder of raw files: a name inside data/raw, or an absolute path."""
     split: Split
     """Shares of train, val and test."""
@@ -65,7 +65,7 @@ class FeaturesParams(Section):
     """Channels of its first layer."""
     dimensions: Annotated[int, IN_DOMAIN] = Field(ge=8, le=2048)
     """Number of features."""
-    weights: Annotated[str, INCEPTION] = Field(min_length=1)
+    weights: Annotated[Location, INCEPTION]
     """A file of weights, or a folder for the published one, which is downloaded where it is missing."""
     precision: Annotated[Literal["float32", "bfloat16"], INCEPTION]
     """Arithmetic of the network."""
@@ -98,7 +98,7 @@ class EvaluateParams(Section):
 class RegisterParams(Section):
     """The registry."""
 
-    name: str | None = Field(pattern=r'^[^/:"]+$')
+    name: RegisteredName | None
     """Name of the registered model; null takes the name of the source."""
 
 
@@ -208,8 +208,8 @@ class Params(Section):
         """
         path = folder / FILE
         try:
-            tree = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            tree = yaml_files.parse(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise ParamsError(f"{path}: cannot be read as YAML ({error})") from error
         try:
             return cls.model_validate(tree)
@@ -227,9 +227,13 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {path: value for part in parts for path, value in part.items()}
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+
 def _say(problem: Any) -> str:
     """Return one of pydantic's findings as `path is value: what is allowed`."""
-    path = ".".join(map(str, problem["loc"])) or "the file"
+    path = ".".join(str(name)[:80] for name in problem["loc"]) or "the file"
     if problem["type"] == "missing":
         return f"{path} is missing"
     if path in RENAMED and problem["type"] == "extra_forbidden":
@@ -239,7 +243,7 @@ def _say(problem: Any) -> str:
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error" and not problem["loc"]:
         return str(said)
-    return f"{path} is {problem['input']!r}: {said}"
+    return f"{path} is {_SHORT.repr(problem['input'])}: {said}"
 
 
 def _siblings(loc: tuple[str | int, ...]) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 UNHASHED = frozenset({"size", "nfiles"})
 """Keys that DVC's run cache leaves out of its hashes, at any depth (its issue 10296): outs of another value would be
@@ -33,11 +34,51 @@ TOKENS = ("text", "code")
 """Contents made of tokens; all others are made of numbers."""
 OF_TOKENS, OF_NUMBERS = Where("content", TOKENS), Where("content", TOKENS, among=False)
 
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes that file systems allow of a name and of a path."""
+
+
+def _location(value: str) -> str:
+    parts = [len(part.encode()) for part in value.split("/")]
+    if max(parts) > LONGEST_NAME or sum(parts) + len(parts) - 1 > LONGEST_PATH:
+        raise ValueError(f"a path has at most {LONGEST_PATH} bytes, and {LONGEST_NAME} between two slashes")
+    if not value.isprintable():
+        raise ValueError("a path has no control characters here")
+    return value
+
+
+def _folder(value: str) -> str:
+    if PurePosixPath(value).name in ("", ".."):
+        raise ValueError("it must end with the name of a folder")
+    return value
+
+
+def _registered_name(value: str) -> str:
+    if value in (".", "..") or not value.isprintable():
+        raise ValueError("it must be a name, without control characters")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("it must be a number")
+    return value
+
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(_location)]
+"""A path that a file system can hold."""
+Folder = Annotated[Location, AfterValidator(_folder)]
+"""A path whose last part is a name of its own."""
+RegisteredName = Annotated[str, Field(pattern=r'^[^/:"]+$', max_length=250), AfterValidator(_registered_name)]
+"""A name that MLflow can hold."""
+
 
 class Section(BaseModel):
     """A frozen set of fields that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -58,7 +99,7 @@ class ImageParams(Section):
 
     side: int = Field(ge=16, le=256)
     """Side of the square images, in pixels; the networks' depth follows from it."""
-    channels: Literal[1, 3]
+    channels: Annotated[Literal[1, 3], BeforeValidator(_number)]
     """1 for grey, 3 for RGB."""
 
 

@@ -1,4 +1,5 @@
 import inspect
+import time
 import typing
 from pathlib import Path
 
@@ -194,6 +195,81 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     (tmp_path / "params.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(ParamsError, match=r"params\.yaml"):
         Params.load(tmp_path)
+
+
+def nested(levels, width):
+    """Return a mapping of lists that each refer to the one before so many times."""
+    lists = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * width) if i else 'x'}]" for i in range(levels)]
+    return "\n".join(lists)
+
+
+SHORT = {
+    "bomb": nested(30, 9),
+    "merged": "\n".join(f"a{i}: &a{i}\n  <<: [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)),
+    "itself": "&a {<<: *a}",
+    "deep flow": "[" * 5000,
+    "deep block": "\n".join(" " * i + "a:" for i in range(500)),
+    "large": "seed: 0 #" + "x" * (1 << 20),
+    "tagged int": "seed: !!int abc",
+    "tagged float": "seed: !!float x",
+    "tagged time": "seed: !!timestamp x",
+    "date": "seed: 2026-13-45",
+    "digits": "seed: " + "9" * 5000,
+    "text": "seed: " + "x" * 5000,
+    "key": "? [1, 2]\n: 3",
+    "numbers for keys": "1: 2",
+    "long key": "x" * 5000 + ": 1",
+}
+
+
+@pytest.mark.parametrize("text", SHORT.values(), ids=SHORT)
+def test_a_file_that_no_parser_should_be_given_is_refused_in_a_short_line(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    begin = time.monotonic()
+    with pytest.raises(ParamsError, match=r"params\.yaml") as caught:
+        Params.load(tmp_path)
+    assert time.monotonic() - begin < 5
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1E-3", "1.0e-3", ".001", "+1e-03"])
+def test_a_float_is_read_however_yaml_1_2_writes_it(folder, written):
+    text = yaml.safe_dump(SHIPPED).replace("beta: 1.0", f"beta: {written}")
+    (folder / "params.yaml").write_text(text)
+    assert Params.load(folder).vae.beta == 0.001
+
+
+def test_an_anchor_can_be_referred_to(folder):
+    text = yaml.safe_dump(SHIPPED).replace("seed: 0", "seed: &s 7").replace("warmup_steps: 100", "warmup_steps: *s")
+    (folder / "params.yaml").write_text(text)
+    assert Params.load(folder).train.warmup_steps == 7
+
+
+@pytest.mark.parametrize("path", [*NUMBERS, "image.channels"])
+@pytest.mark.parametrize("value", [True, "64"])
+def test_a_boolean_or_a_text_is_no_number(folder, path, value):
+    assert f"{path} is {value!r}: " in refused(folder, changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("prepare.source", "a\0b"),
+        ("prepare.source", "x" * 5000),
+        ("prepare.source", "/a" * 3000),
+        ("prepare.source", ".."),
+        ("features.weights", "a\nb"),
+        ("features.weights", "x" * 300),
+        ("register.name", "."),
+        ("register.name", ".."),
+        ("register.name", "a\x1bb"),
+        ("register.name", "x" * 5000),
+    ],
+)
+def test_a_name_that_no_file_system_or_registry_can_hold_is_refused(folder, path, value):
+    said = refused(folder, changed(path, value))
+    assert f"{path} is " in said
+    assert len(said) < 400
 
 
 def test_a_missing_file_is_refused(tmp_path):
