@@ -98,7 +98,7 @@ class EvaluateParams(Section):
 class RegisterParams(Section):
     """The registry."""
 
-    name: RegisteredName | None
+    name: RegisteredName
     """Name of the registered model; null takes the name of the source."""
 
 

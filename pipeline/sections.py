@@ -53,8 +53,8 @@ def _folder(value: str) -> str:
     return value
 
 
-def _registered_name(value: str) -> str:
-    if value in (".", "..") or not value.isprintable():
+def _registered_name(value: str | None) -> str | None:
+    if value is not None and (value in (".", "..") or not value.isprintable()):
         raise ValueError("it must be a name, without control characters")
     return value
 
@@ -69,8 +69,8 @@ Location = Annotated[str, Field(min_length=1), AfterValidator(_location)]
 """A path that a file system can hold."""
 Folder = Annotated[Location, AfterValidator(_folder)]
 """A path whose last part is a name of its own."""
-RegisteredName = Annotated[str, Field(pattern=r'^[^/:"]+$', max_length=250), AfterValidator(_registered_name)]
-"""A name that MLflow can hold."""
+RegisteredName = Annotated[str | None, Field(pattern=r'^[^/:"]+$', max_length=250), AfterValidator(_registered_name)]
+"""A name that MLflow can hold, or none."""
 
 
 class Section(BaseModel):
