@@ -64,6 +64,11 @@ def told(scores: Mapping[str, float]) -> list[str]:
     return [name for name in MEANINGS if {name, f"{name}_low", f"{name}_high"} <= scores.keys()]
 
 
+def spans(scores: Iterable[str]) -> list[str]:
+    """Return the names of scores and of their bounds."""
+    return [f"{name}{end}" for name in scores for end in ("", "_low", "_high")]
+
+
 def text(subject: Subject, pictures: bool) -> str:
     """Return the card, with pictures by links to files beside it, or without."""
     model, data = subject.model, subject.data
@@ -76,7 +81,8 @@ def text(subject: Subject, pictures: bool) -> str:
         "## Training",
         _training(subject),
         "## Scores on test",
-        "Each with its interval of 95 %, over items of test and samples.",
+        f"Each with its interval of 95 %, over items of test and samples. This evaluation was registered "
+        f"{subject.tags['evaluated']}.",
         _scores(subject.scores),
         "## Memorisation",
         _memorisation(subject.scores),

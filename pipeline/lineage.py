@@ -11,7 +11,8 @@ from pipeline.errors import ArtefactError
 from pipeline.params import FILE, flatten
 from pipeline.revision import LOCK, Revision
 
-PATCH, ENVIRONMENT = "diff.patch", "environment.json"
+PATCH, ENVIRONMENT, TRAINING = "diff.patch", "environment.json", "run.json"
+EVIDENCE = "influences.safetensors"
 PICTURES = ("samples.png", "reconstructions.png", "nearest.png")
 
 
@@ -25,15 +26,14 @@ def committed(workspace: Path) -> dict[str, Any]:
 
 
 def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
-    """Copy what a version keeps into a folder, and return the digests of it.
+    """Copy what a version keeps of how it was made into a folder, and return the digests of it.
 
-    That is: dvc.lock, with the stages before `register` as they are, where DVC runs; the environment of the training;
-    the difference from the commit, if there is one; pictures.
+    That is: dvc.lock, with the stages before `register` as they are, where DVC runs; the environment and the record of
+    the training; the difference from the commit, if there is one.
     """
     reports = workspace / artefacts.REPORTS
-    shutil.copyfile(reports / "train" / ENVIRONMENT, to / ENVIRONMENT)
-    for name in PICTURES:
-        shutil.copyfile(reports / "evaluate" / name, to / name)
+    for name in (ENVIRONMENT, TRAINING):
+        shutil.copyfile(reports / "train" / name, to / name)
     digests = {"environment_digest": disk.digest_of(disk.read_json(to / ENVIRONMENT))}
     if (workspace / LOCK).is_file():
         shutil.copyfile(workspace / LOCK, to / LOCK)
@@ -42,3 +42,10 @@ def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
         (to / PATCH).write_bytes(made_at.diff)
         digests["diff_digest"] = disk.sha256(to / PATCH)
     return digests
+
+
+def evaluation(workspace: Path, to: Path) -> dict[str, str]:
+    """Copy what a version keeps of its evaluation into a folder, evidence and pictures, and return its digest."""
+    for name in (EVIDENCE, *PICTURES):
+        shutil.copyfile(workspace / artefacts.REPORTS / "evaluate" / name, to / name)
+    return {"evidence_digest": disk.sha256(to / EVIDENCE)}

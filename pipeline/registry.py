@@ -20,7 +20,7 @@ from pipeline.errors import ArtefactError, TrackingError
 from pipeline.tracking import Run
 
 CHALLENGER = "challenger"
-DIGEST, LINEAGE = "model_digest", "lineage"
+DIGEST, EVIDENCE, LINEAGE = "model_digest", "evidence_digest", "lineage"
 REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch", "tqdm")
 PACKAGE = Path(__file__).parent
 
@@ -37,9 +37,9 @@ def register(
     """Make a model folder a version of the registered model `name`, and point `challenger` at it.
 
     The same bytes are registered once: a second time, the version that they have already becomes the challenger, and
-    goes on saying where it came from.
-    `tags` hold the digest of the model; the files of `beside` become artifacts of the run, in the folder that the tag
-    `lineage` names.
+    follows the evaluation if that is another one.
+    `tags` hold the digests of the model and of its evidence; the files of `beside` become artifacts of the version's
+    run, in the folder that the tag `lineage` names.
     """
     client, digest = run.client, str(tags[DIGEST])
     version = find(client, name, digest)
@@ -55,8 +55,22 @@ def register(
         told = {key: str(value) for key, value in tags.items()} | {LINEAGE: place}
         made = client.create_model_version(name, source, run.id, tags=told, description=description)
         version = client.get_model_version(name, made.version)
+    elif version.tags.get(EVIDENCE) != tags[EVIDENCE]:
+        _follow(client, version, tags, description, beside)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
+
+
+def _follow(
+    client: MlflowClient, version: ModelVersion, tags: Mapping[str, Any], description: str, beside: Path
+) -> None:
+    """Let a version say what another evaluation found; the tag of the evidence is written last, once all is there."""
+    client.log_artifacts(str(version.run_id), str(beside), version.tags[LINEAGE])
+    client.update_model_version(version.name, version.version, description)
+    for key in version.tags.keys() - tags.keys() - {LINEAGE}:
+        client.delete_model_version_tag(version.name, version.version, key)
+    for key, value in sorted(tags.items(), key=lambda each: each[0] == EVIDENCE):
+        client.set_model_version_tag(version.name, version.version, key, str(value))
 
 
 def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:

@@ -12,7 +12,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline import environment
+from pipeline.evidence import Evidence
 from pipeline.lineage import PICTURES
+from pipeline.metrics.estimates import Estimate
 from pipeline.params import Params
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +68,13 @@ RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path(
 """
 
 
+def evaluate(folder, scores, protocol):
+    """Leave what an evaluation leaves for `register`."""
+    (folder / "reports/evaluate/metrics.json").write_text(json.dumps(scores))
+    found = {name: Estimate(value) for name, value in scores.items() if not name.endswith(("_low", "_high"))}
+    Evidence(protocol, found).write(folder / "reports/evaluate")
+
+
 def register_twice(folder):
     """Make a folder a committed workspace in which an untrained model was registered, twice."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -93,8 +102,7 @@ def register_twice(folder):
         "classes": ["."],
     }
     (folder / "data/prepared/dataset.json").write_text(json.dumps(about))
-    (folder / "reports/evaluate/metrics.json").write_text(json.dumps(SCORES))
-    (folder / "reports/evaluate/protocol.json").write_text(json.dumps(PROTOCOL))
+    evaluate(folder, SCORES, PROTOCOL)
     (folder / "reports/train/environment.json").write_text(
         json.dumps(environment.describe(Params.load(folder).runtime))
     )

@@ -35,7 +35,7 @@ MEMORISATION = {"memorisation": 0.1, "memorisation_low": -0.1, "memorisation_hig
 def subject(toy):
     model = toy.about("vae")
     model = dataclasses.replace(model, params={**model.params, "train": {"epochs": 3, "batch_size": 300}})
-    tags = {"git.commit": "c" * 40, "data_digest": "d" * 64, "fid_in_domain": "1"}
+    tags = {"git.commit": "c" * 40, "data_digest": "d" * 64, "fid_in_domain": "1", "evaluated": "2026-01-01"}
     committed = {"vae.latent_dim": 99, "vae.width": 8}
     record = RunRecord("abc", "mine", "f", began=0.0, ended=90.0)
     return Subject("clothes", model, DATA, MEMORISATION, record, ENVIRONMENT, committed, tags)

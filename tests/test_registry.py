@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from registered import MODEL, NAME, ROOT, SCORES, attempt, challenger, client, do
+from registered import MODEL, NAME, PROTOCOL, ROOT, SCORES, attempt, challenger, client, do, evaluate
 
 from pipeline.lineage import PICTURES
 
@@ -61,7 +61,13 @@ def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_
 
     version = challenger(workspace)
     kept = lineage(workspace, version, tmp_path)
-    assert {path.name for path in kept.iterdir()} == {"card.md", "environment.json", *PICTURES}
+    assert {path.name for path in kept.iterdir()} == {
+        "card.md",
+        "environment.json",
+        "run.json",
+        "influences.safetensors",
+        *PICTURES,
+    }
     assert version.tags["environment_digest"] == digest_of(json.loads((kept / "environment.json").read_bytes()))
     card = (kept / "card.md").read_text()
     links = re.findall(r"!\[.*?\]\((.*?)\)", card)
@@ -114,6 +120,46 @@ def test_other_bytes_make_another_version_and_known_ones_become_the_challenger_a
     do(copy, "python", "-m", "pipeline.stages.register")
     assert (left(copy)["version"], int(challenger(copy).version)) == (1, 1)
     assert len(client(copy).search_model_versions(f"name = '{NAME}'")) == 2
+
+
+EVIDENCE = """
+import sys
+from pathlib import Path
+from pipeline import tracking
+from pipeline.evidence import Evidence
+found = Evidence.read(tracking.evaluated(tracking.connect(), sys.argv[1], Path(sys.argv[2])).folder)
+print(found.protocol["digest"][:1], found.estimates["fid_in_domain"].value)
+"""
+
+
+def test_a_version_registered_after_another_evaluation_says_what_that_one_found_and_where_it_came_from_first(
+    workspace, tmp_path
+):
+    tracked = shutil.ignore_patterns("mlflow.db", "mlartifacts")
+    copy = Path(shutil.copytree(workspace, tmp_path / "copy", ignore=tracked))
+    do(copy, "python", "-m", "pipeline.stages.register")
+    before = challenger(copy)
+    for number in (3.5, 12.5):  # another evaluation, and the first one again, which DVC may have restored
+        scores = {name: value for name, value in SCORES.items() if not name.startswith("reconstruction")}
+        other = PROTOCOL | {"digest": "a" * 64}
+        evaluate(copy, scores | {"fid_in_domain": number}, other)
+        (copy / "params.yaml").write_text((copy / "params.yaml").read_text() + "# changed\n")
+        do(copy, "python", "-m", "pipeline.stages.register")
+        version = challenger(copy)
+        assert (version.version, version.run_id) == (before.version, before.run_id)
+        assert (float(version.tags["fid_in_domain"]), version.tags["protocol_digest"]) == (number, "a" * 64)
+        assert "reconstruction_loss" not in version.tags
+        for tag in ("git.dirty", "run_id", "environment_digest", "lineage"):
+            assert version.tags[tag] == before.tags[tag]
+        assert f"| fid_in_domain | {number} |" in version.description
+        assert f"registered {version.tags['evaluated']}" in version.description
+        card = (lineage(copy, version, tmp_path) / "card.md").read_text()
+        assert f"| fid_in_domain | {number} |" in card
+        to = tmp_path / str(number)
+        to.mkdir()
+        assert do(copy, "python", "-c", EVIDENCE, f"models:/{NAME}/1", str(to)).split() == ["a", str(number)]
+    do(copy, "python", "-m", "pipeline.stages.register")
+    assert challenger(copy).tags == version.tags
 
 
 def test_registering_loads_no_torch(workspace, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,34 @@ def main() -> None:
     stale.refuse(artefacts.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
     signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
-        beside = Path(temporary)
-        tags: dict[str, Any] = {
-            "family": about.family,
-            "content": about.content,
-            "seed": about.params["seed"],
-            "run_id": tracked.id,
-            **revision.tags,
-            "data_digest": data.digest,
-            "params_digest": disk.digest_of(about.params),
+        beside, digest = Path(temporary), artefacts.model_digest(folder)
+        with tracking.reaching():
+            known = registry.find(tracked.client, name, digest)
+        if known is None:
+            origin: dict[str, Any] = {
+                "family": about.family,
+                "content": about.content,
+                "seed": about.params["seed"],
+                "run_id": tracked.id,
+                **revision.tags,
+                "data_digest": data.digest,
+                "params_digest": disk.digest_of(about.params),
+                registry.DIGEST: digest,
+                **lineage.collect(workspace, revision, beside),
+            }
+        else:  # the same bytes go on saying where they came from first
+            beside = registry.kept(known, beside)
+            origin = {key: value for key, value in known.tags.items() if key not in card.spans(card.MEANINGS)}
+        tags = origin | {
             "extractor_digest": protocol["extractor_digest"],
             "protocol_digest": protocol["digest"],
-            registry.DIGEST: artefacts.model_digest(folder),
-            **lineage.collect(workspace, revision, beside),
-            **{
-                key: f"{scores[key]:.6g}" for each in card.told(scores) for key in (each, f"{each}_low", f"{each}_high")
-            },
+            "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
+            **lineage.evaluation(workspace, beside),
+            **{key: f"{scores[key]:.6g}" for key in card.spans(card.told(scores))},
         }
         environment = disk.read_json(beside / lineage.ENVIRONMENT)
-        subject = Subject(name, about, data.about, scores, record, environment, lineage.committed(workspace), tags)
+        made = RunRecord(**disk.read_json(beside / lineage.TRAINING))
+        subject = Subject(name, about, data.about, scores, made, environment, lineage.committed(workspace), tags)
         (beside / "card.md").write_text(card.text(subject, pictures=True))
         with tracking.reaching():
             described = card.text(subject, pictures=False)

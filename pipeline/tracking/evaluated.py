@@ -46,7 +46,8 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
         TrackingError: there is no such run, or it was not evaluated.
     """
     with reaching():
-        run = _run_of(client, version(client, name)) if name.startswith("models:/") else _run(client, name)
+        found = version(client, name) if name.startswith("models:/") else None
+        run = _run_of(client, found) if name.startswith("models:/") else _run(client, name)
     if run is None:
         raise TrackingError(
             f"{name} is no folder, run id, models:/NAME@ALIAS, models:/NAME/VERSION or experiment of `dvc exp show` "
@@ -54,12 +55,14 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
         )
     run_id = str(run.info.run_id)
     try:
-        found = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="evaluate", dst_path=str(to))
+        # a version's evidence is what it was registered with last, and its run may have been evaluated otherwise since
+        place = found.tags["lineage"] if found else "evaluate"
+        fetched = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=place, dst_path=str(to))
     except (MlflowException, OSError) as error:
         raise TrackingError(
             f"run {run_id} has no evaluation ({str(error).splitlines()[0]}); run `dvc repro`"
         ) from error
-    return Evaluated(run_id, dict(run.data.params), Path(found))
+    return Evaluated(run_id, dict(run.data.params), Path(fetched))
 
 
 def scored(client: MlflowClient, uri: str) -> Scored | None:

@@ -67,6 +67,7 @@ def toggled(vae, challenger, tmp_path_factory):
     found["diff"] = do(vae, "dvc", "metrics", "diff", "--json")
     do(vae, "dvc", "exp", "run", "-S", "family=vae")
     found["third"] = run_id(vae)
+    found["challenger"] = client(vae).get_model_version_by_alias(NAME, "challenger").tags["family"]
     do(vae, "git", "checkout", "--quiet", ".")  # DVC writes params.yaml in its own style
     found["runs"] = runs(vae)
     return found

@@ -109,6 +109,23 @@ def test_params_toggled_back_restore_the_first_run(vae, toggled):
 
 
 @pytest.mark.slow
+def test_a_model_that_dvc_restores_is_the_challenger_again(toggled):
+    assert toggled["challenger"] == "vae"
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_dvc_restores_is_what_the_version_says_again(copy):
+    said = []
+    for samples in (300, 200, 300):
+        edit(copy, {"evaluate.samples": samples})
+        do(copy, "dvc", "repro")
+        version = client(copy).get_model_version_by_alias(NAME, "challenger")
+        said.append({name: version.tags[name] for name in ("protocol_digest", "evidence_digest", "fid_in_domain")})
+        assert version.tags["protocol_digest"] == read(copy / "reports/evaluate/protocol.json")["digest"]
+    assert said[0] == said[2] != said[1]
+
+
+@pytest.mark.slow
 def test_metrics_of_two_families_can_be_compared(toggled):
     changed = json.loads(toggled["diff"])["reports/evaluate/metrics.json"]
     assert changed["fid_in_domain"]["old"] != changed["fid_in_domain"]["new"]
@@ -127,6 +144,7 @@ def test_colleague_with_the_cache_trains_nothing_and_a_new_score_goes_to_a_repla
     do(tmp_path, "git", "clone", "--quiet", str(vae), "clone")
     shutil.copytree(vae / ".dvc/cache", clone / ".dvc/cache")
     shutil.copyfile(store, clone / "mlflow.db")
+    do(clone, "dvc", "checkout")
     assert ran(do(clone, "dvc", "repro")) == []
     assert digests(clone, "model", "reports", "features") == digests(vae, "model", "reports", "features")
     original = run_id(clone)
