@@ -149,14 +149,12 @@ def test_a_version_registered_after_another_evaluation_says_what_that_one_found_
         assert (version.version, version.run_id) == (before.version, before.run_id)
         assert (float(version.tags["fid_in_domain"]), version.tags["protocol_digest"]) == (number, "a" * 64)
         assert "reconstruction_loss" not in version.tags
-        for tag in ("git.dirty", "run_id", "environment_digest", "lineage"):
-            assert version.tags[tag] == before.tags[tag]
+        kept = ("git.dirty", "run_id", "environment_digest", "lineage")
+        assert [version.tags[tag] for tag in kept] == [before.tags[tag] for tag in kept]
         assert f"| fid_in_domain | {number} |" in version.description
         assert f"registered {version.tags['evaluated']}" in version.description
-        card = (lineage(copy, version, tmp_path) / "card.md").read_text()
-        assert f"| fid_in_domain | {number} |" in card
-        to = tmp_path / str(number)
-        to.mkdir()
+        assert f"| fid_in_domain | {number} |" in (lineage(copy, version, tmp_path) / "card.md").read_text()
+        (to := tmp_path / str(number)).mkdir()
         assert do(copy, "python", "-c", EVIDENCE, f"models:/{NAME}/1", str(to)).split() == ["a", str(number)]
     do(copy, "python", "-m", "pipeline.stages.register")
     assert challenger(copy).tags == version.tags
