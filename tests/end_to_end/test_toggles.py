@@ -32,6 +32,7 @@ BASES = {
     "audio": {"content": "audio", "prepare.source": "sounds", "audio.seconds": 0.5, "audio.mels": 16},
     "text": {"content": "text", "prepare.source": "texts", "text.length": 32},
     "code": {"content": "code", "prepare.source": "sources", "code.length": 32},
+    "register": {"register.name": "first"},
 }
 """What is set while the params of a section are changed."""
 FAMILY = {"latent_dim": 6, "width": 8, "blocks": 1, "learning_rate": 0.01}
@@ -121,8 +122,10 @@ def readers(folder):
 
 
 def maker(path, named):
-    """Return the first stage that reads a param."""
-    return next(stage for stage in STAGES if path.split(".")[0] in named[stage])
+    """Return the stage whose outs say what a param was: the first that reads it, but for the name of a version."""
+    return (
+        "register" if path == "register.name" else next(stage for stage in STAGES if path.split(".")[0] in named[stage])
+    )
 
 
 def held(folder, stage):
