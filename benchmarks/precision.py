@@ -15,7 +15,7 @@ from pathlib import Path
 from turns import Spread, machine
 from workspaces import change, prepared, stage
 
-from pipeline import artefacts, disk, environment, project
+from pipeline import artefacts, environment, project
 from pipeline.artefacts import PreparedData
 from pipeline.families import FAMILIES
 from pipeline.params import Params
@@ -28,7 +28,7 @@ def scored(folder: Path, names: list[str]) -> dict[str, float]:
     """Train and evaluate in a workspace, and return those of the scores that the model has."""
     for each in ("train", "evaluate"):
         stage(each, folder)
-    scores = disk.read_json(folder / artefacts.REPORTS / "evaluate" / "metrics.json")
+    scores = artefacts.scores(folder)
     return {name: scores[name] for name in names if name in scores}
 
 

@@ -106,6 +106,20 @@ class PreparedData:
         raise ArtefactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")
 
 
+SCORES = "scores.json"
+"""All figures of an evaluation, beside metrics.json with the few that people compare."""
+
+
+def scores(workspace: Path) -> dict[str, float]:
+    """Return all figures of the evaluation: each score, its floor, and the bounds of its interval.
+
+    Raises:
+        ArtefactError: they are missing.
+    """
+    found: dict[str, float] = disk.read_json(workspace / REPORTS / "evaluate" / SCORES)
+    return found
+
+
 FORMAT = 3
 """What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, and 3
 has params that are not called `size` any more."""

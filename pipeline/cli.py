@@ -91,7 +91,7 @@ def _sample(words: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         model = models.load(_folder(words.model, Path(temporary)))
     content = model.content
-    out = words.out or Path("samples.png" if content.suffix == ".png" else "samples")
+    out = words.out or Path(gallery.place(content))
     raws = content.decode(model.sample(words.n, words.seed))
     try:
         (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _folder(model: str, temporary: Path) -> Path:
 
 
 def _summary(_: argparse.Namespace) -> None:
-    from pipeline import artefacts, disk, project
+    from pipeline import artefacts, disk, gallery, project
     from pipeline.artefacts import PreparedData
     from pipeline.card import MEANINGS
 
@@ -124,7 +124,7 @@ def _summary(_: argparse.Namespace) -> None:
     reports = workspace / artefacts.REPORTS
     data = PreparedData.open(workspace)
     about = disk.read_json(workspace / artefacts.MODEL / "model.json")
-    scores = disk.read_json(reports / "evaluate" / "metrics.json")
+    scores = artefacts.scores(workspace)
     version = disk.read_json(reports / "register" / "version.json")
     counts = data.about["counts"]
     uri = f"models:/{version['name']}/{version['version']}"
@@ -138,7 +138,7 @@ def _summary(_: argparse.Namespace) -> None:
     _say("Look   reports/evaluate/report.html        scores, pictures and curves on one page")
     _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
     _say("       dvc plots show     curves and pictures in one page")
-    _say(f"       pipeline sample {uri} -n 64 --seed 0 --out grid.png")
+    _say(f"       pipeline sample {uri} -n 64 --seed 0 --out {gallery.place(data.content)}")
 
 
 def _compare(words: argparse.Namespace) -> None:

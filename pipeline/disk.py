@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline import progress
 from pipeline.errors import ArtefactError
 
 
@@ -80,7 +79,9 @@ def sha256(*paths: Path) -> str:
         size = path.stat().st_size
         with (
             path.open("rb") as file,
-            tqdm(total=size, desc=f"check {path.name}", unit="B", unit_scale=True, delay=2.0, leave=False) as bar,
+            progress.bar(
+                total=size, desc=f"check {path.name}", unit="B", unit_scale=True, delay=2.0, leave=False
+            ) as bar,
         ):
             for block in iter(lambda: file.read(1 << 20), b""):
                 digest.update(block)

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
-from tqdm import tqdm
 
-from pipeline import disk, extractors, models, pictures
+from pipeline import disk, extractors, models, pictures, progress
 from pipeline.artefacts import PreparedData
 from pipeline.batches import scaled
 from pipeline.contents.base import Content, Raws, Stored
@@ -102,7 +101,9 @@ def evaluate(
     """
     content, test, train = data.content, data.array("test"), data.array("train")
     yardstick, reference, real = extractors.load(features, data.spec), Reference.read(features), Real.read(features)
-    with tqdm(total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}") as bar:
+    with progress.bar(
+        total=len(PARTS), desc="evaluate", bar_format="{desc}: {bar:20} {n_fmt}/{total_fmt} {postfix}"
+    ) as bar:
 
         def begin(part: str) -> None:
             bar.n = PARTS.index(part)

@@ -105,7 +105,7 @@ class Game(pl.LightningModule):
         if figures:
             last = figures[-1][2]
             shown = {name.removeprefix("train/"): value for name, value, step in figures if step == last}
-            self.log_dict(shown, prog_bar=True, logger=False)
+            self.log_dict(shown, logger=False)
             self.tell(figures)
 
     def tell(self, figures: Figures) -> None:

@@ -10,9 +10,8 @@ from typing import IO
 import numpy as np
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline import disk
+from pipeline import disk, progress
 from pipeline.artefacts import SPLITS, Split
 from pipeline.contents.base import Content, DataSpec, Rejected
 from pipeline.errors import SourceError
@@ -55,7 +54,7 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
     rejected: list[Rejected] = []
     names: dict[str, int] = {}
     count = 0
-    for found in tqdm(content.read(source), desc="prepare", unit=" items", mininterval=1.0):
+    for found in progress.bar(content.read(source), desc="prepare", unit=" items", mininterval=1.0):
         if isinstance(found, Rejected):
             rejected.append(found)
             continue
@@ -135,7 +134,7 @@ def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Pa
     header = {"descr": spec.dtype.str, "fortran_order": False, "shape": (len(rows), *spec.shape)}
     with (folder / f"{name}.npy").open("wb") as file:
         write_array_header_1_0(file, header)
-        for at in tqdm(rows["at"], desc=f"write {name}", unit=" items", mininterval=1.0):
+        for at in progress.bar(rows["at"], desc=f"write {name}", unit=" items", mininterval=1.0):
             encoded.seek(int(at) * size)
             file.write(encoded.read(size))
     np.save(folder / f"{name}_labels.npy", rows["label"])

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
-from pipeline import checkpoints, distributed, environment
+from pipeline import checkpoints, distributed, environment, progress
 from pipeline.batches import Batches
 from pipeline.errors import TrainingError
 from pipeline.families.base import Family
@@ -24,13 +23,30 @@ from pipeline.params import RuntimeParams
 from pipeline.safetensors_io import SafetensorsIO
 
 
-class Progress(TQDMProgressBar):
-    """Ends its line when a training is cut off, so that what is said of that stands on a line of its own."""
+class Progress(pl.Callback):
+    """Shows how far the training is, with the figures of the last steps that were handed over."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Begin where the training goes on."""
+        assert isinstance(module, Game)
+        self.bar = progress.bar(total=module.steps, initial=module.done, desc="train", unit=" steps")
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
+        """Move on by a step."""
+        assert isinstance(module, Game)
+        if module.done % FLUSH == 0:
+            figures = trainer.callback_metrics.items()
+            self.bar.set_postfix({name: f"{float(value):.4g}" for name, value in figures}, refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self.bar.close()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the bar, if there is one by then."""
-        with suppress(TypeError):
-            self.train_progress_bar.close()
+        """Close the bar, if there is one by then, so that what is said stands on a line of its own."""
+        with suppress(AttributeError):
+            self.bar.close()
 
 
 class OwnSignals(pl.Callback):
@@ -109,11 +125,12 @@ def fit(
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
+            enable_progress_bar=False,
             use_distributed_sampler=False,
             plugins=[SafetensorsIO()],
             callbacks=[
                 OwnSignals(),
-                Progress(FLUSH),
+                *([Progress()] if distributed.leads() else []),
                 *callbacks,
                 Checkpoints(folder, runtime.checkpoint_seconds, settled),
             ],

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from pipeline import progress
 from pipeline.families.base import Family
 
 ITEMS, ROWS, STEPS = 3, 5, 11
@@ -46,7 +46,7 @@ def traverse(family: Family, rng: torch.Generator) -> Traversals:
         moved[..., dimension] = mean[dimension] + at * deviation[dimension]
         return family.decode(moved.flatten(0, 1)).view(*moved.shape[:2], *family.spec.x_shape)
 
-    x, dimensions = family.decode(z)[:, None], tqdm(range(z.shape[1]), desc="traverse", leave=False, delay=1.0)
+    x, dimensions = family.decode(z)[:, None], progress.bar(range(z.shape[1]), desc="traverse", leave=False, delay=1.0)
     effects = torch.stack([(walk(each, 2) - x).abs().mean() for each in dimensions])
     chosen = effects.argsort(descending=True)[:ROWS].tolist()
     walks = torch.stack([walk(each, STEPS) for each in chosen], 1)

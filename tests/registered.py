@@ -70,7 +70,7 @@ RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path(
 
 def evaluate(folder, scores, protocol):
     """Leave what an evaluation leaves for `register`."""
-    (folder / "reports/evaluate/metrics.json").write_text(json.dumps(scores))
+    (folder / "reports/evaluate/scores.json").write_text(json.dumps(scores))
     found = {name: Estimate(value) for name, value in scores.items() if not name.endswith(("_low", "_high"))}
     Evidence(protocol, found).write(folder / "reports/evaluate")
 

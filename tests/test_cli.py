@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import models
+from pipeline import contents, gallery, models
+from pipeline.params import Params
 
+ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("pipeline")
 
 
@@ -134,3 +136,11 @@ def test_a_verb_outside_a_clone_is_one_line(tmp_path, words):
 def test_a_summary_before_anything_was_made_is_one_line(tmp_path):
     (tmp_path / "dvc.yaml").touch()
     assert_refused(pipeline("summary", cwd=tmp_path), "dataset.json", "dvc repro")
+
+
+@pytest.mark.parametrize(
+    ("content", "place"), [("image", "samples.png"), ("audio", "samples"), ("text", "samples"), ("code", "samples")]
+)
+def test_samples_go_where_they_can_be_seen_or_heard(content, place):
+    settings = getattr(Params.load(ROOT), content).model_dump()
+    assert gallery.place(contents.build(content, settings, {})) == place

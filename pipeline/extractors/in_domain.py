@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from pipeline import progress
 from pipeline.artefacts import PreparedData, Split
 from pipeline.batches import scaled
 from pipeline.contents.base import DataSpec, Stored
@@ -157,7 +157,7 @@ def fit(
     steps = settings.epochs * -(-len(items) // BATCH)
     optimiser = torch.optim.AdamW(extractor.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
-    bar = tqdm(total=steps, desc="features", unit=" steps", mininterval=1.0)
+    bar = progress.bar(total=steps, desc="features", unit=" steps", mininterval=1.0)
     for epoch in range(settings.epochs):
         for x, y in _batches(items, labels, spec, seed, epoch):
             loss = F.cross_entropy(extractor(x), y)

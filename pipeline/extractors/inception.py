@@ -17,9 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from tqdm import tqdm
 
-from pipeline import project
+from pipeline import progress, project
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError, SourceError
@@ -60,7 +59,7 @@ class Inception:
     def features(self, array: Stored) -> NDArray[np.float32]:
         """Return features (n, 2048) of images (n, 1 or 3, height, width); grey counts as three equal channels."""
         found = np.empty((len(array), DIMENSIONS), np.float32)
-        with tqdm(total=len(array), desc="inception", unit=" images", mininterval=1.0) as bar:
+        with progress.bar(total=len(array), desc="inception", unit=" images", mininterval=1.0) as bar:
             for start in range(0, len(array), BATCH):
                 x = torch.from_numpy(np.array(array[start : start + BATCH])).float()
                 x = (self.down @ x @ self.across.T - 128) / 128

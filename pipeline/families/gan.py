@@ -10,9 +10,8 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from pipeline import networks
+from pipeline import networks, progress
 from pipeline.contents.base import DataSpec, one_hot
 from pipeline.families.base import Family, Losses, OptimiserSettings
 from pipeline.likelihoods import pick
@@ -151,7 +150,9 @@ class Gan(Family):
         target = x.repeat(starts, *[1] * (x.dim() - 1))
         z = self.latents(starts * len(x), rng).to(x.device).requires_grad_()
         optimiser = torch.optim.Adam([z], lr=PROJECTION_RATE)
-        for step in tqdm(range(self.projection_steps + 1), desc="project", leave=False, delay=1.0, mininterval=1.0):
+        for step in progress.bar(
+            range(self.projection_steps + 1), desc="project", leave=False, delay=1.0, mininterval=1.0
+        ):
             distance = (self.decode(z) - target).square().flatten(1).mean(1)
             if step == self.projection_steps:
                 break

@@ -42,3 +42,17 @@ MORE = frozenset(
     )
 )
 """Scores of which less, and of which more, is better; the others have no better."""
+ASIDE = frozenset(
+    (
+        "fid_infinity_in_domain",
+        "fid_infinity_inception",
+        "frechet_infinity_in_domain",
+        "density",
+        "class_confidence",
+        "elbo",
+        "iw_elbo",
+    )
+)
+"""Those that say in another way what one beside them says."""
+COMPARED = (LESS | MORE) - ASIDE
+"""The dozen that stand side by side in tables of many models."""

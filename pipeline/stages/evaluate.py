@@ -10,6 +10,7 @@ from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.distributed import follow, leads
 from pipeline.errors import run
 from pipeline.ledger import CHAMPION
+from pipeline.metrics.direction import COMPARED
 from pipeline.own import BASELINES
 from pipeline.params import Params, flatten
 from pipeline.work import Work
@@ -30,7 +31,9 @@ def main() -> None:
     with tracking.resume(record, model.about) as tracked:
         found = evaluation.evaluate(model, data, features, params.evaluate, params.seed, members)
         folder = workspace / artefacts.REPORTS / "evaluate"
-        disk.write_json(folder / "metrics.json", found.scores)
+        disk.write_json(folder / artefacts.SCORES, found.scores)
+        compared = {name: value for name, value in found.scores.items() if name in COMPARED}
+        disk.write_json(folder / "metrics.json", compared)
         found.evidence.write(folder)
         for name, picture in found.pictures.items():
             picture.save(folder / f"{name}.png")

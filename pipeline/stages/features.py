@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from tqdm import tqdm
 
-from pipeline import artefacts, baselines, disk, extractors, project
+from pipeline import artefacts, baselines, disk, extractors, progress, project
 from pipeline.artefacts import PreparedData
 from pipeline.baselines import Baseline
 from pipeline.errors import run
@@ -35,7 +34,7 @@ def main() -> None:
     real = Real.measure(content, test, train, params.seed)
     scored = {
         name: _scored(model, data, yardstick, reference, real, params.seed)
-        for name, model in tqdm(baselines.fitted(data).items(), desc="baselines")
+        for name, model in progress.bar(baselines.fitted(data).items(), desc="baselines")
     }
     with disk.replacing(workspace / artefacts.FEATURES) as folder:
         yardstick.save(folder)
@@ -44,7 +43,7 @@ def main() -> None:
         disk.write_json(folder / BASELINES, scored)
         disk.write_json(folder / artefacts.PARAMS, params.of_features)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
-    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor, **scored}
+    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor}
     disk.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
 
 

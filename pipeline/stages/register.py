@@ -21,7 +21,7 @@ def main() -> None:
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
     name = data.registered_as(params.register_)
-    scores = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "metrics.json")
+    scores = artefacts.scores(workspace)
     protocol = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
     folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
     about = SavedModel.read(folder)

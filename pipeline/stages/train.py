@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import torch
-from tqdm import tqdm
 
-from pipeline import artefacts, checkpoints, dependencies, disk, environment, families, models, project, tracking
+from pipeline import (
+    artefacts,
+    checkpoints,
+    dependencies,
+    disk,
+    environment,
+    families,
+    models,
+    progress,
+    project,
+    tracking,
+)
 from pipeline.artefacts import PreparedData, SavedModel
 from pipeline.batches import Batches, scaled
 from pipeline.distributed import follow, leads
@@ -53,7 +63,7 @@ def main() -> None:
         checkpoints.set_aside(work.checkpoints)
         game.log_figures = tracked.figures
         trained = fit(game, batches, runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
-        with tqdm(total=1, desc="finish") as bar:
+        with progress.bar(total=1, desc="finish") as bar:
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
             bar.update()
         with disk.replacing(workspace / artefacts.MODEL) as folder:

@@ -49,7 +49,7 @@ def place(fresh, store, content, tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(place, content):
-    scores = read(place / "reports/evaluate/metrics.json")
+    scores = read(place / "reports/evaluate/scores.json")
     assert {"frechet_in_domain", "frechet_in_domain_floor", "memorisation", "reconstruction_loss"} <= scores.keys()
     assert {OWN[content], f"{OWN[content]}_floor"} <= scores.keys()
     assert ("bits_per_byte" if content != "audio" else "bits_per_dim") in scores

@@ -56,7 +56,7 @@ def test_pipeline_of_two_processes_makes_what_one_makes(vae, toggled, store, tmp
     assert run.info.status == "FINISHED"
     assert furthest(made / "model", one / "model") < 1e-4
     assert_same_figures(made, run.info.run_id, vae, run_of_one, family)
-    scores, of_one = (read(folder / "reports/evaluate/metrics.json") for folder in (made, one))
+    scores, of_one = (read(folder / "reports/evaluate/scores.json") for folder in (made, one))
     assert scores.keys() == of_one.keys()
     assert scores["fid_in_domain"] == pytest.approx(of_one["fid_in_domain"], rel=1e-3)
     assert done.stderr.count("evaluate: ") > 0

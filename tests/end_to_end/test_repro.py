@@ -25,6 +25,7 @@ OUTS = [
     "reports/train/environment.json",
     "reports/train/curves/val/elbo.csv",
     "reports/evaluate/metrics.json",
+    "reports/evaluate/scores.json",
     "reports/evaluate/protocol.json",
     "reports/evaluate/influences.safetensors",
     "reports/evaluate/samples.png",
@@ -50,7 +51,7 @@ def test_second_repro_runs_nothing(vae):
 
 
 def test_scores_are_flat_figures(vae):
-    scores = read(vae / "reports/evaluate/metrics.json")
+    scores = read(vae / "reports/evaluate/scores.json")
     assert all(isinstance(value, int | float) for value in scores.values())
     assert {"fid_in_domain", "fid_in_domain_floor", "reconstruction_loss", "elbo", "bits_per_dim"} <= scores.keys()
     for name in ("fid_in_domain", "kid_in_domain", "memorisation", "reconstruction_loss", "ssim", "iw_elbo"):
@@ -58,6 +59,15 @@ def test_scores_are_flat_figures(vae):
     protocol = read(vae / "reports/evaluate/protocol.json")
     assert (protocol["samples"], protocol["reconstructions"]) == (200, 50)
     assert 0 < scores["fid_in_domain_floor"] < scores["fid_in_domain"]
+
+
+def test_metrics_are_the_few_figures_that_people_compare(vae):
+    metrics, scores = (read(vae / f"reports/evaluate/{name}.json") for name in ("metrics", "scores"))
+    assert metrics.items() <= scores.items()
+    assert {"fid_in_domain", "recall", "memorisation", "reconstruction_loss", "bits_per_dim"} <= metrics.keys()
+    assert len(metrics) <= 12
+    assert len(read(vae / "reports/features/metrics.json")) <= 2
+    assert max(map(len, do(vae, "dvc", "metrics", "show").splitlines())) < 400
 
 
 def test_run_holds_params_data_tags_and_scores(vae):
@@ -77,7 +87,7 @@ def test_run_holds_params_data_tags_and_scores(vae):
     assert given.dataset.name == NAME
     assert read(vae / "data/prepared/dataset.json")["digest"].startswith(given.dataset.digest)
     assert len(given.dataset.digest) >= 32
-    for name, value in read(vae / "reports/evaluate/metrics.json").items():
+    for name, value in read(vae / "reports/evaluate/scores.json").items():
         assert run.data.metrics[name] == pytest.approx(value)
     assert [step for step, _ in history(vae, run.info.run_id, "train/loss")] == list(range(STEPS))
     assert [step for step, _ in history(vae, run.info.run_id, "val/elbo")] == [STEPS - 1]

@@ -50,7 +50,7 @@ def test_both_families_learn_the_content_of_the_page(place):
     for family in ("vae", "gan"):
         (command,) = re.findall(rf"^dvc exp run -S content=table .*-S family={family}$", "\n".join(blocks("sh")), re.M)
         assert ran(do(place, *re.sub(r"-S train\.\S+ ", "", command).split()))[-3:] == ["train", "evaluate", "register"]
-        scores = read(place / "reports/evaluate/metrics.json")
+        scores = read(place / "reports/evaluate/scores.json")
         assert {"frechet_in_domain", "value_distance", "value_distance_floor"} <= scores.keys()
         do(place, "python", "-c", PIPELINE, "sample", "model", "-n", "2", "--out", family)
         rows = [(place / family / f"sample-{i}.csv").read_text().split(",") for i in range(2)]
