@@ -2,9 +2,11 @@
 SHELL := /bin/sh
 VENV := .venv
 PYTHON ?= python3
+PORT ?= 5000
 READY := $(VENV)/.ready
 # tests wait for processes as often as they compute, so that three at a time pay also on two cores
 PYTEST := pytest -n 3 --dist loadfile
+export MLFLOW_DISABLE_TELEMETRY ?= true
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -69,5 +71,5 @@ bench-check: $(READY) ## Measure a few ratios, and fail where one has fallen sin
 	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@python benchmarks/check.py
 
-ui: $(READY) ## Open MLflow on http://127.0.0.1:5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+ui: $(READY) ## Serve MLflow, and say the address of the runs; PORT=5001 chooses the port
+	@pipeline ui --port $(PORT)

@@ -39,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     sample.set_defaults(verb=_sample)
     summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
     summary.set_defaults(verb=_summary)
+    ui = verbs.add_parser("ui", help="serve MLflow's UI, and say the address of the runs")
+    ui.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
+    ui.set_defaults(verb=_ui)
     compare = verbs.add_parser(
         "compare", help="say which of two models is better, score by score, on the same evidence"
     )
@@ -136,9 +139,15 @@ def _summary(_: argparse.Namespace) -> None:
             bounds = [f"{scores[name + end]:.4g}" for end in ("_low", "_high") if name + end in scores]
             _say(f"       {name:20} {scores[name]:<9.4g} {' to '.join(bounds):18} {meaning}")
     _say("Look   reports/evaluate/report.html        scores, pictures and curves on one page")
-    _say("       make ui            runs, curves and pictures in MLflow, at http://127.0.0.1:5000")
+    _say("       make ui            runs, curves and pictures in MLflow, at the address that it says")
     _say("       dvc plots show     curves and pictures in one page")
     _say(f"       pipeline sample {uri} -n 64 --seed 0 --out {gallery.place(data.content)}")
+
+
+def _ui(words: argparse.Namespace) -> None:
+    from pipeline import tracking
+
+    tracking.serve(words.port)
 
 
 def _compare(words: argparse.Namespace) -> None:

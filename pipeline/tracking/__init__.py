@@ -4,6 +4,7 @@ from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored, version
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, is_registered, reaching
+from pipeline.tracking.ui import serve
 
 __all__ = [
     "Evaluated",
@@ -19,6 +20,7 @@ __all__ = [
     "reaching",
     "resume",
     "scored",
+    "serve",
     "start",
     "version",
 ]
