@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import signal
 import sys
 import threading
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a file's name may have and no line of text: controls, and bytes that are no UTF-8."""
 AGAIN = 3.0
 """Seconds until an exit that did not come about is tried again."""
 
@@ -36,6 +39,16 @@ class TrainingError(UserError):
 
 class TrackingError(UserError):
     """A tracking store or registry that does not hold what was asked of it."""
+
+
+def shown(name: str) -> str:
+    """Return a file's name as text that can be written anywhere, what cannot be seen or is no UTF-8 escaped."""
+
+    def escaped(found: re.Match[str]) -> str:
+        byte = ord(found[0]) - 0xDC00  # as Python keeps the bytes of names that it cannot decode
+        return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(found[0])[1:-1]
+
+    return UNSEEN.sub(escaped, name)
 
 
 def undisturbed() -> None:
@@ -67,7 +80,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except UserError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"error: {shown(' '.join(str(error).split()))}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

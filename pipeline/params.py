@@ -49,6 +49,10 @@ class PrepareParams(Section):
     """Shares of train, val and test."""
     max_rejected: float = Field(ge=0, le=1)
     """Largest share of unreadable files that is tolerated."""
+    max_file_mib: int = Field(ge=1, le=1 << 20)
+    """What a file may have at most, as it lies there and unpacked, in MiB; larger ones are rejected."""
+    follow_links: bool
+    """Whether links to files and folders outside the source are followed; each of them is rejected otherwise."""
 
 
 IN_DOMAIN, INCEPTION = Where("extractor", ("in_domain",)), Where("extractor", ("inception",))

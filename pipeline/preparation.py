@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline import disk, progress
 from pipeline.artefacts import SPLITS, Split
 from pipeline.contents.base import Content, DataSpec, Rejected
+from pipeline.contents.folders import Folder
 from pipeline.errors import SourceError
 from pipeline.params import Split as Shares
 from pipeline.rng import key
@@ -21,6 +22,8 @@ from pipeline.rng import key
 FEWEST = 100
 DIGEST = 16
 NAMED = 3
+UNCLASSED = "(none)"
+"""What the class of items is called that lie in no subfolder."""
 ROW = np.dtype(
     [
         ("like", f"S{DIGEST}"),
@@ -46,7 +49,7 @@ class Harvest:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest:
+def harvest(content: Content, source: Folder, to: IO[bytes], seed: int) -> Harvest:
     """Encode every item of a source into one file, one after the other."""
     order_key = key(seed, "split").to_bytes(8, "big")
     kept = bytearray()  # grows in place, where arrays would be joined into a copy
@@ -63,7 +66,7 @@ def harvest(content: Content, source: Path, to: IO[bytes], seed: int) -> Harvest
         like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
         order = _number(like, order_key)
         group = order if found.group is None else _number(found.group.encode(errors="surrogateescape"), order_key)
-        label = names.setdefault(found.label or ".", len(names))
+        label = names.setdefault(found.label or UNCLASSED, len(names))
         pending.append((like, _number(data), order, group, label, FIXED[found.split], count))
         count += 1
         if len(pending) == 1 << 12:

@@ -120,7 +120,7 @@ def params_named(stage):
     return {name for each in named for name in ([each] if isinstance(each, str) else next(iter(each.values())))}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [each for each in STAGES if each != "validate"])  # which depends on the whole file
 def test_params_that_a_stage_reads_are_those_that_it_names(stage):
     assert params_read(stage) - {RUNTIME} == params_named(stage)
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listed import SHARES, Listed
 from PIL import Image
+from whole import whole
 
 from pipeline import preparation
 from pipeline.artefacts import SPLITS
@@ -110,7 +111,7 @@ def test_files_of_the_same_pixels_are_duplicates_whatever_their_format(tmp_path)
     for item in made(120):
         Image.fromarray(item.raw[..., 0]).save(tmp_path / f"{item.origin.replace('/', '-')}.png")
     Image.open(tmp_path / "0-7.png").save(tmp_path / "again.bmp")
-    found = harvest(ImageContent(16, 1), tmp_path, io.BytesIO(), 0)
+    found = harvest(ImageContent(16, 1), whole(tmp_path), io.BytesIO(), 0)
     assert split(found, SHARES)[1] == 1
 
 

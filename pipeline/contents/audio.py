@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.contents import audio_files, audio_pages, instruments, inversion
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
+from pipeline.contents.folders import Folder
 from pipeline.contents.log_mel import RANGE, LogMel
 from pipeline.contents.sheets import sheet
 from pipeline.contents.waves import Loudness, to_float, to_int16, wav
@@ -41,11 +42,11 @@ class AudioContent:
         self.grid = LogMel(self.samples, rate, mels)
         self.spec = DataSpec(shape=(1, mels, self.grid.frames), layout="grid")
 
-    def learn(self, source: Path) -> Mapping[str, Any]:
+    def learn(self, source: Folder) -> Mapping[str, Any]:
         """Return nothing: levels are in decibels below full scale, whatever the source."""
         return {}
 
-    def read(self, source: Path) -> Iterator[Item | Rejected]:
+    def read(self, source: Folder) -> Iterator[Item | Rejected]:
         """Yield the synthesised instruments, or the sounds of any folder of files."""
         found = instruments.read(source, self.samples, self.rate, self.loudness)
         return audio_files.read(source, self.samples, self.rate, self.loudness) if found is None else found

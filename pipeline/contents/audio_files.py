@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.contents import folders
 from pipeline.contents.audio_headers import truncated
 from pipeline.contents.base import Item, Rejected
-from pipeline.contents.folders import UnusableError
+from pipeline.contents.folders import Folder, UnusableError
 from pipeline.contents.waves import Loudness, to_int16
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CLIPPED = 0.01
 SILENT = 10 ** (-60 / 20)
 
 
-def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[Item | Rejected]:
+def read(source: Folder, samples: int, rate: int, loudness: Loudness) -> Iterator[Item | Rejected]:
     """Yield every file below a folder as one item or more; its class is the name of the first subfolder it is in.
 
     A file longer than an item is cut into items that follow each other from its beginning, all of one group; the rest
@@ -40,12 +40,13 @@ def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[
         if isinstance(found, Rejected):
             yield found
             continue
-        origin, wave = found
+        path, wave = found
+        origin = source.origin(path)
         parts = _parts(wave, samples)
         for i, part in enumerate(parts):
             if np.abs(part).max() >= SILENT:
-                name, group = (f"{origin}[{i}]", str(origin)) if len(parts) > 1 else (str(origin), None)
-                yield Item(to_int16(part, loudness), name, folders.label(origin), group=group)
+                name, group = (f"{origin}[{i}]", origin) if len(parts) > 1 else (origin, None)
+                yield Item(to_int16(part, loudness), name, source.label(path), group=group)
 
 
 def decode(path: Path, rate: int) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from pipeline.contents.folders import Folder
+
 Raw: TypeAlias = Any
 """One raw item, as a person would get it: an array, such as an image (height, width, channels) uint8, or a text."""
 
@@ -127,14 +129,14 @@ class Content(Protocol):
     distance: Literal["fid", "frechet"]
     unit: Literal["dim", "byte"]
 
-    def learn(self, source: Path) -> Mapping[str, Any]:
+    def learn(self, source: Folder) -> Mapping[str, Any]:
         """Return what has to be known of a source before it is encoded, in plain values; most contents need nothing.
 
         It is kept with the data and with the model, and the content is built with it as further arguments.
         """
         ...
 
-    def read(self, source: Path) -> Iterator[Item | Rejected]:
+    def read(self, source: Folder) -> Iterator[Item | Rejected]:
         """Yield what lies in a source, in any order."""
         ...
 

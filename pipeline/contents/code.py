@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.contents import code_kinds, statements, text_files, text_pages
 from pipeline.contents.base import Raws, Rejected
+from pipeline.contents.folders import Folder
 from pipeline.contents.tokens import TokenContent
 
 
@@ -34,7 +34,7 @@ class CodeContent(TokenContent):
         super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.ending = suffix
 
-    def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:
+    def documents(self, source: Folder) -> Iterator[text_files.Document | Rejected]:
         """Yield source files."""
         return text_files.sources(source, self.ending)
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline.contents import image_files, image_sets
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
+from pipeline.contents.folders import Folder
 from pipeline.contents.sheets import sheet
 
 SHOWN_SIDE = 64
@@ -35,11 +36,11 @@ class ImageContent:
         self.channels: Literal[1, 3] = channels
         self.spec = DataSpec(shape=(channels, side, side), layout="grid")
 
-    def learn(self, source: Path) -> Mapping[str, Any]:
+    def learn(self, source: Folder) -> Mapping[str, Any]:
         """Return nothing: pixels are what they are."""
         return {}
 
-    def read(self, source: Path) -> Iterator[Item | Rejected]:
+    def read(self, source: Folder) -> Iterator[Item | Rejected]:
         """Yield the images of a known set, or of any folder of image files."""
         found = image_sets.read(source)
         return image_files.read(source, self.channels) if found is None else found

@@ -14,19 +14,23 @@ from PIL import Image, ImageOps
 
 from pipeline.contents import folders
 from pipeline.contents.base import Item, Rejected
+from pipeline.contents.folders import Folder, UnusableError, too_large
+
+DEPTH = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
+"""Bytes of a pixel in modes whose bands have more than one."""
 
 
-def read(source: Path, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
+def read(source: Folder, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
     """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
-    for found in folders.decoded(source, partial(decode, channels=channels)):
+    for found in folders.decoded(source, partial(decode, channels=channels, max_bytes=source.max_bytes)):
         if isinstance(found, Rejected):
             yield found
         else:
-            origin, raw = found
-            yield Item(raw, str(origin), label=folders.label(origin))
+            path, raw = found
+            yield Item(raw, source.origin(path), source.label(path))
 
 
-def decode(path: Path, channels: Literal[1, 3]) -> NDArray[np.uint8]:
+def decode(path: Path, channels: Literal[1, 3], max_bytes: int) -> NDArray[np.uint8]:
     """Return the (first) image of a file, upright, on white, as (height, width, channels) uint8.
 
     Raises:
@@ -36,6 +40,9 @@ def decode(path: Path, channels: Literal[1, 3]) -> NDArray[np.uint8]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as file:
+            size = file.width * file.height * DEPTH.get(file.mode, len(file.getbands()))
+            if said := too_large("unpacks to", size, max_bytes):
+                raise UnusableError(said)
             ImageOps.exif_transpose(file, in_place=True)
             return _pixels(file, "L" if channels == 1 else "RGB")
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from pipeline.contents.base import Item
-from pipeline.contents.folders import files
+from pipeline.contents.folders import Folder
 from pipeline.contents.waves import Loudness, to_int16
 from pipeline.rng import numpy_rng
 
@@ -27,9 +26,9 @@ DRAWBARS = np.array([0.5, 1.5, 1, 2, 3, 4, 5, 6, 8])
 Wave = NDArray[np.float64]
 
 
-def read(source: Path, samples: int, rate: int, loudness: Loudness) -> Iterator[Item] | None:
+def read(source: Folder, samples: int, rate: int, loudness: Loudness) -> Iterator[Item] | None:
     """Return the synthesised sounds, or None where the folder has another name or holds files of its own."""
-    if source.name != "instruments" or next(files(source), None) is not None:
+    if source.name != "instruments" or next(source.walk(), None) is not None:
         return None
     names = list(INSTRUMENTS)
     return (

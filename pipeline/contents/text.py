@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 from pipeline.contents import text_files, windows
 from pipeline.contents.base import Rejected
+from pipeline.contents.folders import Folder
 from pipeline.contents.tokens import TokenContent
 
 
@@ -31,7 +31,7 @@ class TextContent(TokenContent):
         super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.field = field
 
-    def documents(self, source: Path) -> Iterator[text_files.Document | Rejected]:
+    def documents(self, source: Folder) -> Iterator[text_files.Document | Rejected]:
         """Yield text files and JSON lines."""
         return text_files.prose(source, self.field)
 

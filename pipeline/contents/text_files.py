@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.contents import folders
 from pipeline.contents.base import Rejected
+from pipeline.contents.folders import Folder
 
 TOPICS = "python-topics"
 LIBRARY = "python-library"
@@ -26,10 +26,10 @@ class Document:
 
     text: str
     origin: str
-    label: str = "."
+    label: str | None = None
 
 
-def prose(source: Path, field: str) -> Iterator[Document | Rejected]:
+def prose(source: Folder, field: str) -> Iterator[Document | Rejected]:
     """Yield the documents of a folder, in the order of their names: a file each, or a line of a .jsonl file each.
 
     `python-topics` is known by its name: the topics of Python's own manual, as this Python has them.
@@ -39,38 +39,45 @@ def prose(source: Path, field: str) -> Iterator[Document | Rejected]:
 
         yield from (Document(text, topic) for topic, text in sorted(topics.items()))
         return
-    for path in _files(source):
+    for path in source.files():
         found = _document(path, source)
-        if isinstance(found, Document) and path.suffix == ".jsonl":
+        if isinstance(found, Document) and found.origin.endswith(".jsonl"):
             yield from _lines(found, field)
         else:
             yield found
 
 
-def sources(source: Path, suffix: str) -> Iterator[Document | Rejected]:
+def sources(source: Folder, suffix: str) -> Iterator[Document | Rejected]:
     """Yield the source files of a folder that have a suffix, in the order of their names.
 
     Files without a byte, as packages have, are none. `python-library` is known by its name: the standard library of
     this Python, without its tests and tables.
     """
     known = source.name == LIBRARY
-    folder = Path(sysconfig.get_path("stdlib")) if known else source
-    for path in _files(folder, suffix):
-        left_out = NOT_READ.intersection(path.relative_to(folder).parts) or path.name.startswith("_sysconfigdata")
-        if not (known and left_out) and (path.is_symlink() or path.stat().st_size):
-            yield _document(path, folder)
+    if known:
+        source = replace(source, path=Path(sysconfig.get_path("stdlib")), follow_links=True)
+    for path in source.files(suffix):
+        if isinstance(path, Rejected) or (not (known and _left_out(path, source)) and path.stat().st_size):
+            yield _document(path, source)
 
 
-def _document(path: Path, folder: Path) -> Document | Rejected:
+def _left_out(path: Path, library: Folder) -> bool:
+    parts = path.relative_to(library.path).parts
+    return bool(NOT_READ.intersection(parts)) or parts[-1].startswith("_sysconfigdata")
+
+
+def _document(path: Path | Rejected, folder: Folder) -> Document | Rejected:
     """Return a file's text, with Unix line ends and without a byte order mark, or why it has none."""
-    origin = path.relative_to(folder)
+    if isinstance(path, Rejected):
+        return path
+    origin = folder.origin(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Rejected(str(origin), f"it is not UTF-8 from byte {error.start} on")
+        return Rejected(origin, f"it is not UTF-8 from byte {error.start} on")
     except OSError as error:
-        return Rejected(str(origin), f"{type(error).__name__}: {error.strerror}")
-    return _checked(Document(text, str(origin), folders.label(origin)))
+        return Rejected(origin, f"{type(error).__name__}: {error.strerror}")
+    return _checked(Document(text, origin, folder.label(path)))
 
 
 def _checked(found: Document) -> Document | Rejected:
@@ -97,8 +104,3 @@ def _lines(file: Document, field: str) -> Iterator[Document | Rejected]:
             yield Rejected(origin, f"it is no object with text as its {field!r}")
         else:
             yield _checked(Document(text, origin, file.label))
-
-
-def _files(folder: Path, suffix: str = "") -> list[Path]:
-    """Return the files below a folder that are documents, in order."""
-    return sorted(path for path in folders.files(folder) if path.name.endswith(suffix))

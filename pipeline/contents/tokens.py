@@ -13,6 +13,7 @@ from PIL.Image import Image
 
 from pipeline.contents import strings, text_pages, windows
 from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
+from pipeline.contents.folders import Folder
 from pipeline.contents.text_files import Document
 from pipeline.contents.vocabulary import ALL_BYTES, Bpe, Bytes, Vocabulary, learn_bpe, learn_bytes
 from pipeline.errors import SourceError
@@ -44,7 +45,7 @@ class TokenContent(ABC):
         self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
 
     @abstractmethod
-    def documents(self, source: Path) -> Iterator[Document | Rejected]:
+    def documents(self, source: Folder) -> Iterator[Document | Rejected]:
         """Yield what a source has."""
 
     @abstractmethod
@@ -55,7 +56,7 @@ class TokenContent(ABC):
             ValueError: why it has none.
         """
 
-    def learn(self, source: Path) -> Mapping[str, Any]:
+    def learn(self, source: Folder) -> Mapping[str, Any]:
         """Return the bytes that all documents are made of, or the tokenizer that they ask for.
 
         Raises:
@@ -65,7 +66,7 @@ class TokenContent(ABC):
         texts = (each.text for each in self.documents(source) if isinstance(each, Document))
         return {"tokenizer": learn_bpe(texts, self.vocabulary_size)} if self.pairs else {"alphabet": learn_bytes(texts)}
 
-    def read(self, source: Path) -> Iterator[Item | Rejected]:
+    def read(self, source: Folder) -> Iterator[Item | Rejected]:
         """Yield the windows of the documents of a source, grouped by document.
 
         Raises:
@@ -138,6 +139,6 @@ class TokenContent(ABC):
         return list(raws)
 
 
-def _check(source: Path) -> None:
-    if not source.is_dir():
-        raise SourceError(f"{source} is no folder; put documents there, or set prepare.source to a folder of them")
+def _check(source: Folder) -> None:
+    if not source.path.is_dir():
+        raise SourceError(f"{source.path} is no folder; put documents there, or set prepare.source to a folder of them")

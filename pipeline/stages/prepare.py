@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import artefacts, contents, disk, preparation, project
 from pipeline.artefacts import SPLITS, PreparedData
 from pipeline.contents.base import Rejected
+from pipeline.contents.folders import MIB, Folder
 from pipeline.errors import SourceError, run
 from pipeline.params import Params
 from pipeline.sources import Card
@@ -21,9 +22,10 @@ def main() -> None:
     workspace = project.workspace()
     params = Params.load(workspace)
     settings, report = params.prepare, workspace / artefacts.REPORTS / "prepare"
-    source = workspace / "data" / "raw" / settings.source
-    if not source.is_dir():
-        raise SourceError(f"prepare.source is {settings.source}, but there is no folder {source}")
+    place = workspace / "data" / "raw" / settings.source
+    if not place.is_dir():
+        raise SourceError(f"prepare.source is {settings.source}, but there is no folder {place}")
+    source = Folder(place, settings.max_file_mib * MIB, settings.follow_links)
     chosen = params.content_section.model_dump()
     learnt = dict(contents.build(params.content, chosen, {}).learn(source))
     content = contents.build(params.content, chosen, learnt)
@@ -31,11 +33,11 @@ def main() -> None:
     with disk.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
         found = preparation.harvest(content, source, encoded, params.seed)
         _write_rejected(report / "rejected.csv", found.rejected)
-        preparation.check(found, settings.max_rejected, source)
+        preparation.check(found, settings.max_rejected, place)
         splits, duplicates = preparation.split(found, settings.split)
         for name, rows in splits.items():
             preparation.write(rows, encoded, content.spec, temporary, name)
-        card, files = Card.read(source), preparation.digests(temporary)
+        card, files = Card.read(place), preparation.digests(temporary)
         disk.write_json(
             temporary / "dataset.json",
             {
@@ -65,7 +67,7 @@ def main() -> None:
 
 def _write_rejected(path: Path, rejected: list[Rejected]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["file", "reason"])
         rows.writerows((each.origin, each.reason) for each in rejected)

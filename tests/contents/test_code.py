@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole import whole
 
 from pipeline.contents import code_kinds
 from pipeline.contents.base import Item, Rejected
@@ -29,13 +30,13 @@ def counts(source):
 
 
 def test_windows_are_grouped_by_file_and_labelled_by_package(folder):
-    found = list(CodeContent(64, "bytes", 256, ".py", 0).read(folder))
-    assert {(each.group, each.label) for each in found} == {("b.py", "."), ("pkg/deep/a.py", "pkg")}
+    found = list(CodeContent(64, "bytes", 256, ".py", 0).read(whole(folder)))
+    assert {(each.group, each.label) for each in found} == {("b.py", None), ("pkg/deep/a.py", "pkg")}
     assert all(isinstance(each, Item) for each in found)
 
 
 def test_every_window_parses_and_comes_back_as_it_was(folder):
-    raws = [each.raw for each in CODE.read(folder)]
+    raws = [each.raw for each in CODE.read(whole(folder))]
     assert CODE.decode(np.stack([CODE.encode(raw) for raw in raws])) == raws
     assert CODE.scores(raws, lambda: raws)["parses"].tolist() == [1.0] * len(raws)
 
@@ -44,7 +45,7 @@ def test_files_that_are_no_python_are_rejected_and_the_others_read(folder):
     (folder / "old.py").write_text("print 'old'\n")
     (folder / "binary.py").write_bytes(b"a = 1\0")
     (folder / "latin.py").write_bytes("# größe\n".encode("latin-1"))
-    found = list(CODE.read(folder))
+    found = list(CODE.read(whole(folder)))
     said = {each.origin: each.reason for each in found if isinstance(each, Rejected)}
     assert set(said) == {"old.py", "binary.py", "latin.py"}
     assert "parses" in said["old.py"]
@@ -53,8 +54,8 @@ def test_files_that_are_no_python_are_rejected_and_the_others_read(folder):
 
 def test_a_vocabulary_is_learnt_from_sources_and_its_windows_come_back(folder):
     values = CodeParams(length=32, vocabulary="bpe", vocabulary_size=300, suffix=".py", most=0).model_dump()
-    content = CodeContent(**values, **CodeContent(**values).learn(folder))
-    raws = [each.raw for each in content.read(folder)]
+    content = CodeContent(**values, **CodeContent(**values).learn(whole(folder)))
+    raws = [each.raw for each in content.read(whole(folder))]
     assert raws
     assert content.decode(np.stack([content.encode(raw) for raw in raws])) == raws
 

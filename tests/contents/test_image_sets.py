@@ -8,6 +8,7 @@ import struct
 import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10
+from whole import whole
 
 from pipeline.contents import image_sets
 from pipeline.errors import SourceError
@@ -41,7 +42,7 @@ def no_network(monkeypatch):
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_files_give_their_pixels_and_labels_packed_or_not(tmp_path, packed):
     write_part(tmp_path, "t10k", packed=packed)
-    items = list(image_sets.read(tmp_path))
+    items = list(image_sets.read(whole(tmp_path)))
     np.testing.assert_array_equal([item.raw[..., 0] for item in items], PIXELS)
     assert [item.label for item in items] == [str(label) for label in LABELS]
 
@@ -49,32 +50,32 @@ def test_idx_files_give_their_pixels_and_labels_packed_or_not(tmp_path, packed):
 def test_idx_files_of_an_unknown_set_fix_no_split(tmp_path):
     write_part(tmp_path, "t10k")
     write_part(tmp_path, "train")
-    assert {item.split for item in image_sets.read(tmp_path)} == {None}
+    assert {item.split for item in image_sets.read(whole(tmp_path))} == {None}
 
 
 def test_labels_of_idx_files_are_named_by_the_card(tmp_path):
     write_part(tmp_path, "t10k")
     (tmp_path / "source.json").write_text(json.dumps({"classes": [f"class {i}" for i in range(10)]}))
-    assert next(image_sets.read(tmp_path)).label == "class 0"
+    assert next(image_sets.read(whole(tmp_path))).label == "class 0"
 
 
 def test_a_label_without_a_name_on_the_card_is_one_clear_line(tmp_path):
     write_part(tmp_path, "t10k")
     (tmp_path / "source.json").write_text(json.dumps({"classes": ["only one"]}))
     with pytest.raises(SourceError, match=r"t10k-labels.*classes"):
-        list(image_sets.read(tmp_path))
+        list(image_sets.read(whole(tmp_path)))
 
 
 def test_a_card_that_is_no_card_is_one_clear_line(tmp_path):
     write_part(tmp_path, "t10k")
     (tmp_path / "source.json").write_text('{"clases": []}')
     with pytest.raises(SourceError, match=r"source\.json"):
-        list(image_sets.read(tmp_path))
+        list(image_sets.read(whole(tmp_path)))
 
 
 def test_a_folder_of_other_files_is_no_known_set(tmp_path):
     (tmp_path / "a.png").touch()
-    assert image_sets.read(tmp_path) is None
+    assert image_sets.read(whole(tmp_path)) is None
 
 
 @pytest.mark.parametrize("keep", [0, 3, 10, 40, 3000])
@@ -85,7 +86,7 @@ def test_a_truncated_idx_file_is_named_whether_packed_or_not(tmp_path, keep):
         path = next(folder.glob("t10k-images*"))
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(SourceError, match=r"t10k-images.*not a whole IDX file"):
-            list(image_sets.read(folder))
+            list(image_sets.read(whole(folder)))
 
 
 def test_an_idx_file_with_changed_bytes_is_named(tmp_path):
@@ -95,14 +96,14 @@ def test_an_idx_file_with_changed_bytes_is_named(tmp_path):
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
     with pytest.raises(SourceError, match=path.name):
-        list(image_sets.read(tmp_path))
+        list(image_sets.read(whole(tmp_path)))
 
 
 @pytest.mark.parametrize(("pixels", "labels"), [(PIXELS, LABELS[:-1]), (PIXELS[:-1], LABELS), (LABELS, LABELS)])
 def test_images_and_labels_that_do_not_belong_together_are_one_clear_line(tmp_path, pixels, labels):
     write_part(tmp_path, "t10k", pixels, labels)
     with pytest.raises(SourceError, match=r"t10k-images.*t10k-labels"):
-        list(image_sets.read(tmp_path))
+        list(image_sets.read(whole(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -111,7 +112,7 @@ def test_a_named_set_that_lies_there_is_used_offline_with_its_standard_split(tmp
     folder = tmp_path / name
     write_part(folder / below, "train")
     write_part(folder / below, "t10k", 255 - PIXELS)
-    items = list(image_sets.read(folder))
+    items = list(image_sets.read(whole(folder)))
     assert [item.split for item in items] == ["train"] * 20 + ["test"] * 20
     np.testing.assert_array_equal(items[20].raw[..., 0], 255 - PIXELS[0])
 
@@ -129,7 +130,7 @@ def test_a_named_set_that_is_missing_says_where_to_put_its_files_when_offline(tm
     folder.mkdir()
     timeout = socket.getdefaulttimeout()
     with pytest.raises(SourceError) as caught:
-        list(image_sets.read(folder))
+        list(image_sets.read(whole(folder)))
     assert "\n" not in str(caught.value)
     for part in (name, str(folder), file, "put"):
         assert part in str(caught.value)
@@ -139,7 +140,7 @@ def test_a_named_set_that_is_missing_says_where_to_put_its_files_when_offline(tm
 def test_a_named_set_with_a_part_missing_is_not_taken_for_whole(tmp_path, no_network):
     write_part(tmp_path / "mnist", "t10k")
     with pytest.raises(SourceError, match="train-images"):
-        list(image_sets.read(tmp_path / "mnist"))
+        list(image_sets.read(whole(tmp_path / "mnist")))
 
 
 def test_cifar10_that_lies_there_is_used_offline_with_its_standard_split(tmp_path, no_network, monkeypatch):
@@ -156,7 +157,7 @@ def test_cifar10_that_lies_there_is_used_offline_with_its_standard_split(tmp_pat
     monkeypatch.setattr(CIFAR10, "test_list", [leave("test_batch", {"data": rows[:2], "labels": [1, 1]})])
     meta, md5 = leave("batches.meta", {"label_names": ["cat", "dog"]})
     monkeypatch.setattr(CIFAR10, "meta", {"filename": meta, "key": "label_names", "md5": md5})
-    items = list(image_sets.read(tmp_path / "cifar10"))
+    items = list(image_sets.read(whole(tmp_path / "cifar10")))
     assert [(item.label, item.split) for item in items[:2]] == [("cat", "train"), ("dog", "train")]
     assert [item.split for item in items] == ["train"] * 4 + ["test"] * 2
     np.testing.assert_array_equal(items[0].raw, rows[0].reshape(3, 32, 32).transpose(1, 2, 0))
@@ -168,4 +169,4 @@ def test_a_damaged_cifar10_is_not_unpickled(tmp_path, no_network):
     for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], None)):
         (folder / name).write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     with pytest.raises(SourceError, match=r"cifar-10-python\.tar\.gz"):
-        list(image_sets.read(tmp_path / "cifar10"))
+        list(image_sets.read(whole(tmp_path / "cifar10")))

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whole import whole
 
 from pipeline.contents import instruments
 from pipeline.contents.audio import AudioContent
@@ -15,7 +16,7 @@ SOURCE = Path("data/raw/instruments")
 @pytest.fixture(scope="module")
 def sounds():
     """Four hundred sounds: raw, and their classes."""
-    items = list(itertools.islice(read(SOURCE, 8000, 8000, "none"), 400))
+    items = list(itertools.islice(read(whole(SOURCE), 8000, 8000, "none"), 400))
     return np.stack([item.raw for item in items]), np.array([item.label for item in items])
 
 
@@ -35,7 +36,7 @@ def test_every_class_of_the_card_has_as_many_sounds(sounds):
 
 
 def test_the_whole_set_has_four_thousand_items_under_different_names():
-    names = {item.origin for item in read(SOURCE, 64, 8000, "none")}
+    names = {item.origin for item in read(whole(SOURCE), 64, 8000, "none")}
     assert len(names) == ITEMS
 
 
@@ -54,7 +55,7 @@ def test_sounds_can_be_as_short_as_a_sound_may_be():
 
 
 def test_loudness_is_made_equal_as_asked():
-    raws = [item.raw for item in itertools.islice(read(SOURCE, 8000, 8000, "peak"), 10)]
+    raws = [item.raw for item in itertools.islice(read(whole(SOURCE), 8000, 8000, "peak"), 10)]
     np.testing.assert_allclose([np.abs(raw.astype(int)).max() for raw in raws], 32768 * 10**-0.15, rtol=1e-3)
 
 
@@ -84,7 +85,7 @@ def test_a_folder_with_another_name_or_with_files_is_not_synthesised(tmp_path):
     other.mkdir()
     filled.mkdir()
     (filled / "README.md").write_text("about")
-    assert read(other, 64, 8000, "none") is None
-    assert read(filled, 64, 8000, "none") is not None
+    assert read(whole(other), 64, 8000, "none") is None
+    assert read(whole(filled), 64, 8000, "none") is not None
     (filled / "a.wav").write_bytes(b"RIFF")
-    assert read(filled, 64, 8000, "none") is None
+    assert read(whole(filled), 64, 8000, "none") is None

@@ -2,6 +2,7 @@ import ast
 import warnings
 
 import pytest
+from whole import whole
 
 from pipeline.contents import statements, text_files
 
@@ -109,7 +110,9 @@ def test_parsing_warns_of_nothing():
 
 @pytest.mark.parametrize("name", ["dataclasses.py", "json/decoder.py", "typing.py"])
 def test_windows_of_the_standard_library_parse_and_hold_much_of_it(tmp_path, name):
-    (source,) = (each.text for each in text_files.sources(tmp_path / "python-library", ".py") if each.origin == name)
+    (source,) = (
+        each.text for each in text_files.sources(whole(tmp_path / "python-library"), ".py") if each.origin == name
+    )
     found = cut(source)
     assert all(statements.parsed(window) is not None for window in found)
     assert sum(map(len, found)) > 0.2 * len(source)

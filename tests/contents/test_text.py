@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from whole import whole
 
 from pipeline.contents.base import DataSpec, Item
 from pipeline.contents.code import CodeContent
@@ -46,7 +47,7 @@ def topics(tmp_path_factory):
 def pieces(topics):
     """Return a content whose vocabulary was learnt."""
     settings = TextParams(length=64, vocabulary="bpe", vocabulary_size=512, field="text", most=0).model_dump()
-    return TextContent(**settings, **TextContent(**settings).learn(topics))
+    return TextContent(**settings, **TextContent(**settings).learn(whole(topics)))
 
 
 def test_the_spec_says_tokens_and_their_type():
@@ -60,17 +61,17 @@ def test_a_learnt_vocabulary_has_its_size_and_type(pieces):
 
 
 def test_bytes_that_the_documents_do_not_have_are_no_tokens(topics):
-    learnt = BYTES.learn(topics)
+    learnt = BYTES.learn(whole(topics))
     content = TextContent(64, "bytes", 256, "text", 0, **learnt)
     assert content.spec.vocab_size == 1 + len(learnt["alphabet"]) < 128
-    raws = [each.raw for each in content.read(topics)]
+    raws = [each.raw for each in content.read(whole(topics))]
     encoded = np.stack([content.encode(raw) for raw in raws])
     assert content.decode(encoded) == raws
     assert encoded.max() < content.spec.vocab_size
 
 
 def test_what_was_learnt_is_plain_and_the_same_again(topics, pieces):
-    again = TextContent(64, "bpe", 512, "text", 0).learn(topics)
+    again = TextContent(64, "bpe", 512, "text", 0).learn(whole(topics))
     assert json.loads(json.dumps(again)) == again
     assert TextContent(64, "bpe", 512, "text", 0, **again).encode("again").tolist() == pieces.encode("again").tolist()
 
@@ -85,7 +86,7 @@ def test_a_text_that_fits_comes_back_as_it_was_and_has_its_bytes_for_units(raw):
 
 def test_every_window_of_the_topics_comes_back_as_it_was(topics, pieces):
     for content in (BYTES, pieces):
-        raws = [each.raw for each in content.read(topics)]
+        raws = [each.raw for each in content.read(whole(topics))]
         encoded = np.stack([content.encode(raw) for raw in raws])
         assert len(raws) > 1500
         assert content.decode(encoded) == raws
@@ -93,14 +94,14 @@ def test_every_window_of_the_topics_comes_back_as_it_was(topics, pieces):
 
 
 def test_parts_of_a_document_are_grouped_and_nearly_the_same_ones_alike(topics):
-    found = list(BYTES.read(topics))
+    found = list(BYTES.read(whole(topics)))
     assert all(isinstance(each, Item) and each.like for each in found)
     assert 50 < len({each.group for each in found}) < 100
-    assert [each.raw for each in found] == [each.raw for each in BYTES.read(topics)]
+    assert [each.raw for each in found] == [each.raw for each in BYTES.read(whole(topics))]
 
 
 def test_as_many_windows_as_asked_for_are_read(topics):
-    found = list(TextContent(64, "bytes", 256, "text", 500).read(topics))
+    found = list(TextContent(64, "bytes", 256, "text", 500).read(whole(topics)))
     assert len(found) == 500
     assert len({each.group for each in found}) > 50
 
@@ -109,7 +110,7 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
     for content in BOTH:
         for asked in (content.learn, content.read):
             with pytest.raises(SourceError, match=r"gone.*put documents there"):
-                asked(tmp_path / "gone")
+                asked(whole(tmp_path / "gone"))
 
 
 def test_a_longer_text_is_cut():
