@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from pipeline.contents.base import Rejected
 from pipeline.errors import shown
+from pipeline.progress import bar
 
 T = TypeVar("T")
 
@@ -55,8 +54,8 @@ class Folder:
     def files(self, ending: str = "") -> Iterator[Path | Rejected]:
         """Yield what `walk` does, beneath a bar of how many of them there are."""
         total = sum(1 for _ in self.walk(ending))
-        bar = f"read {shown(self.name)}"
-        yield from tqdm(self.walk(ending), bar, total, unit=" files", mininterval=1.0, leave=False)
+        about = f"read {shown(self.name)}"
+        yield from bar(self.walk(ending), desc=about, total=total, unit=" files", mininterval=1.0, leave=False)
 
     def walk(self, ending: str = "") -> Iterator[Path | Rejected]:
         """Yield the regular files below whose names have an ending, in the order of their names; and what is refused.
