@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import SETTINGS
 from inception_weights import write
+from smallest import SETTINGS
+from whole import whole
 
 from pipeline import extractors
 from pipeline.artefacts import SavedModel
@@ -103,7 +104,7 @@ def test_contents_of_tokens_are_those_that_the_marks_name(toy, words):
 @pytest.mark.parametrize("vocabulary", ["bytes", "bpe"])
 def test_the_size_of_a_vocabulary_plays_a_part_where_it_is_learnt(vocabulary, tmp_path):
     (tmp_path / "a.txt").write_text("".join(chr(97 + int(i)) for i in np.random.default_rng(0).integers(0, 26, 20_000)))
-    one, other = (dict(TextContent(16, vocabulary, size, "text", 0).learn(tmp_path)) for size in (260, 400))
+    one, other = (dict(TextContent(16, vocabulary, size, "text", 0).learn(whole(tmp_path))) for size in (260, 400))
     told = effective({"content": "text", "text.vocabulary": vocabulary, "text.vocabulary_size": 260})
     assert (one == other) == ("text.vocabulary_size" not in told)
 

@@ -10,9 +10,10 @@ def workspace(tmp_path):
     """A workspace where the stages before `register` ran."""
     folder = tmp_path / "workspace"
     disk.write_json(folder / "reports/train/environment.json", {"python": "3.12"})
+    disk.write_json(folder / "reports/train/run.json", {"run_id": "r"})
     (folder / "reports/evaluate").mkdir()
-    for name in lineage.PICTURES:
-        (folder / "reports/evaluate" / name).write_bytes(b"picture")
+    for name in (lineage.EVIDENCE, *lineage.PICTURES):
+        (folder / "reports/evaluate" / name).write_bytes(name.encode())
     return folder
 
 
@@ -21,10 +22,16 @@ def collected(workspace, to, diff=b""):
     return lineage.collect(workspace, Revision("c" * 40, "main", diff), to)
 
 
-def test_a_clean_version_outside_of_dvc_keeps_environment_and_pictures(workspace, tmp_path):
+def test_a_clean_version_outside_of_dvc_keeps_the_environment_and_the_record_of_its_training(workspace, tmp_path):
     digests = collected(workspace, tmp_path / "kept")
     assert digests.keys() == {"environment_digest"}
-    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"environment.json", *lineage.PICTURES}
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"environment.json", "run.json"}
+
+
+def test_a_version_keeps_the_evidence_and_the_pictures_of_its_evaluation(workspace, tmp_path):
+    digests = lineage.evaluation(workspace, tmp_path)
+    assert digests == {"evidence_digest": disk.sha256(tmp_path / lineage.EVIDENCE)}
+    assert all((tmp_path / name).read_bytes() == name.encode() for name in (lineage.EVIDENCE, *lineage.PICTURES))
 
 
 def test_a_dirty_version_keeps_difference_and_lock_byte_by_byte_with_their_digests(workspace, tmp_path):

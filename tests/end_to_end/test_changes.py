@@ -34,7 +34,7 @@ def test_precision_that_is_left_to_the_machine_is_on_record_as_what_it_was(copy)
 
 def test_training_params_do_not_run_the_stages_before_training(copy):
     edit(copy, {"train.epochs": 2})
-    assert ran(do(copy, "dvc", "repro", "--dry")) == ["validate", "train"]
+    assert ran(do(copy, "dvc", "repro", "--dry")) == ["validate", "train", "evaluate", "register"]
 
 
 @pytest.mark.slow
