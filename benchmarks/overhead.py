@@ -63,7 +63,9 @@ def cloned(workspace: Path, to: Path) -> Path:
     told = to.with_suffix(".jsonl")
     layout = to / project.LAYOUT
     timed = rf"python -m benchmarks.marks \1 {told} $(date +%s.%N) && date +%s.%N >> {told}"
-    layout.write_text(re.sub(r"exec python -m pipeline\.stages\.(\w+)", timed, layout.read_text()))
+    layout.write_text(
+        re.sub(r"exec env PIPELINE_PARENT=\$PPID python -m pipeline\.stages\.(\w+)", timed, layout.read_text())
+    )
     change(to, SHORT)
     return told
 

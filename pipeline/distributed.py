@@ -76,7 +76,7 @@ def launch(devices: int, nodes: int) -> None:
     program = ["-m", spec.name] if spec else [sys.argv[0]]
     for rank in range(1, devices):
         words = [sys.executable, *program, *sys.argv[1:]]
-        other = subprocess.Popen(words, env=os.environ | {"LOCAL_RANK": str(rank)})
+        other = subprocess.Popen(words, env=os.environ | {"LOCAL_RANK": str(rank), processes.PARENT: str(os.getpid())})
         threading.Thread(target=_end_with, args=(other,), name=f"end with {rank}", daemon=True).start()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ def draw(
     """
     content, yardstick, total = model.content, extractors.load(features, model.content.spec), settings.samples
     with tempfile.TemporaryFile() as file:
+        # a disk that is full by then would end the process without a word
+        os.posix_fallocate(file.fileno(), 0, max(1, 4 * total * yardstick.dimensions))
         found = np.memmap(file, np.float32, "w+", shape=(total, yardstick.dimensions))
     for start in range(0, total, PIECE * team.size):
         n = min(PIECE * team.size, total - start)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -62,7 +64,8 @@ def harvest(content: Content, source: Folder, to: IO[bytes], seed: int) -> Harve
             rejected.append(found)
             continue
         data = content.encode(found.raw).tobytes()
-        to.write(data)
+        if to.write(data) < len(data):  # nothing is between this and the disk that would write the rest, or say so
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
         like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
         order = _number(like, order_key)
         group = order if found.group is None else _number(found.group.encode(errors="surrogateescape"), order_key)

@@ -24,6 +24,8 @@ LOOK = 0.5
 """Seconds between two looks at whether the parent lives."""
 GRACE = 20.0
 """Seconds that a process has to end in good order."""
+PARENT = "PIPELINE_PARENT"
+"""Names the process that began this one, as that or the command that it gave says."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,29 @@ def end_with_parent() -> None:
     A SIGTERM lets it end in good order; if that takes longer than `GRACE`, a SIGKILL follows.
     """
     parent = os.getppid()
+    orphaned = _is_orphan(parent)
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and not orphaned:
             time.sleep(LOOK)
         end()
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def _is_orphan(parent: int) -> bool:
+    """Say whether the process that began this one was gone before this one could look who its parent is.
+
+    Where somebody else is between the two, as torchrun is, `PARENT` is not the parent, and lives. Where it was gone
+    before the command looked, whoever has adopted this process is named in its place, and is of another process group.
+    """
+    told = int(os.environ.get(PARENT) or 0)
+    try:
+        if told != parent:
+            return bool(told) and psutil.Process(told).status() == psutil.STATUS_ZOMBIE
+        return os.getpgid(parent) != os.getpgrp()
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return True
 
 
 def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:

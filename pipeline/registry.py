@@ -123,18 +123,18 @@ def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary) / PACKAGE.name
         _copy_code(code)
-        with mlflow.start_run(run_id=run.id, nested=True):
-            logged = Model.log(
-                artifact_path=None,
-                flavor=serving,
-                name="model",
-                validate_serving_input=False,  # `evaluate` has drawn from it, and torch takes seconds to import
-                data_path=str(folder),
-                code_paths=[str(code)],
-                signature=signature,
-                input_example=serving.INPUT_EXAMPLE,
-                pip_requirements=pinned,
-            )
+        logged = Model.log(
+            artifact_path=None,
+            flavor=serving,
+            name="model",
+            run_id=run.id,  # to enter the run would end it now
+            validate_serving_input=False,  # `evaluate` has drawn from it, and torch takes seconds to import
+            data_path=str(folder),
+            code_paths=[str(code)],
+            signature=signature,
+            input_example=serving.INPUT_EXAMPLE,
+            pip_requirements=pinned,
+        )
     return str(logged.model_uri)
 
 

@@ -103,7 +103,13 @@ class Spool:
     @status.setter
     def status(self, value: str | None) -> None:
         with self._open() as base:
-            base.execute("INSERT OR REPLACE INTO said VALUES ('status', ?)", (value,))
+            base.execute("INSERT OR REPLACE INTO said VALUES ('status', ?), ('ended', ?)", (value, _now()))
+
+    @property
+    def ended(self) -> int:
+        """When that status was given, in milliseconds since 1970."""
+        with self._open() as base:
+            return int(base.execute("SELECT value FROM said WHERE key = 'ended'").fetchone()[0])
 
     def _insert(self, rows: list[tuple[str, int, int, float | None, bytes | None]]) -> None:
         with self._open() as base:

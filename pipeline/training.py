@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 import warnings
@@ -21,6 +22,9 @@ from pipeline.families.base import Family
 from pipeline.game import FLUSH, Game
 from pipeline.params import RuntimeParams
 from pipeline.safetensors_io import SafetensorsIO
+
+PATIENCE = 10.0
+"""Seconds that a step and its checkpoint may take once the training is to end, within `processes.GRACE`."""
 
 
 class Progress(pl.Callback):
@@ -50,34 +54,66 @@ class Progress(pl.Callback):
 
 
 class OwnSignals(pl.Callback):
-    """Leaves signals to the program: Lightning's handlers wait for other processes, and end with code 0, a success."""
+    """Leaves signals to the program, and has those that end it wait until a step is whole and saved, for some seconds.
+
+    Lightning's handlers wait for other processes, and end with code 0, a success.
+    """
 
     def __init__(self) -> None:
         """Keep the handlers that are there before Lightning's."""
-        self.handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+        self.handlers = {number: signal.getsignal(number) for number in numbers}
+        self.asked: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Put them back."""
+        """Put them back, but for those that end the program."""
         for number, handler in self.handlers.items():
-            signal.signal(number, handler)
+            ends = number != signal.SIGUSR1 and callable(handler)
+            signal.signal(number, self._note if ends else handler)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Put all of them back."""
+        self._put_back()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Put all of them back."""
+        self._put_back()
+
+    def leave(self) -> None:
+        """End the program by the signal that asked for it; where another process was asked, by SIGTERM."""
+        self._put_back()
+        os.kill(os.getpid(), self.asked or signal.SIGTERM)
+
+    def _note(self, number: int, _: object) -> None:
+        if self.asked is None:
+            self.asked = number
+            signal.signal(signal.SIGALRM, lambda *_: self.leave())
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+    def _put_back(self) -> None:
+        if signal.getsignal(signal.SIGTERM) == self._note:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in self.handlers.items():
+                signal.signal(number, handler)
 
 
 class Checkpoints(pl.Callback):
-    """Saves the training every so many seconds and at each epoch's end, after the callbacks before it.
+    """Saves the training every so many seconds, at each epoch's end, and before it is ended by a signal.
 
-    `settled` is told which step no checkpoint goes back behind.
+    The callbacks before it come first. `settled` is told which step no checkpoint goes back behind.
     """
 
-    def __init__(self, folder: Path, seconds: float, settled: Callable[[int], None]) -> None:
-        """Set where, how often, and who is told."""
-        self.folder, self.seconds, self.settled = folder, seconds, settled
+    def __init__(self, folder: Path, seconds: float, signals: OwnSignals, settled: Callable[[int], None]) -> None:
+        """Set where, how often, who knows of signals, and who is told."""
+        self.folder, self.seconds, self.signals, self.settled = folder, seconds, signals, settled
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         """Save when it is time; after its last step an epoch lacks what its end adds, so that one waits."""
         assert isinstance(module, Game)
         # clocks differ between processes, and all have to take part
-        due = trainer.strategy.reduce_boolean_decision(time.monotonic() - self.saved >= self.seconds, all=False)
+        due = bool(self.signals.asked) or time.monotonic() - self.saved >= self.seconds
+        due = trainer.strategy.reduce_boolean_decision(due, all=False)
         if due or trainer.is_last_batch:
             module.flush()
         if due and not trainer.is_last_batch:
@@ -93,6 +129,8 @@ class Checkpoints(pl.Callback):
         trainer.save_checkpoint(self.folder, weights_only=False)
         self.settled(min(map(checkpoints.steps, checkpoints.saved(self.folder)), default=0))
         self.saved = time.monotonic()
+        if trainer.strategy.reduce_boolean_decision(bool(self.signals.asked), all=False):
+            self.signals.leave()
 
 
 def fit(
@@ -114,6 +152,7 @@ def fit(
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     newest = checkpoints.newest(folder)
     distributed.launch(runtime.devices, runtime.nodes)
+    signals = OwnSignals()
     try:
         trainer = pl.Trainer(
             accelerator=runtime.accelerator,
@@ -129,10 +168,10 @@ def fit(
             use_distributed_sampler=False,
             plugins=[SafetensorsIO()],
             callbacks=[
-                OwnSignals(),
+                signals,
                 *([Progress()] if distributed.leads() else []),
                 *callbacks,
-                Checkpoints(folder, runtime.checkpoint_seconds, settled),
+                Checkpoints(folder, runtime.checkpoint_seconds, signals, settled),
             ],
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:

@@ -43,7 +43,7 @@ def test_every_stage_has_its_module_and_every_module_its_stage():
     assert modules == set(STAGES)
     for stage, about in STAGES.items():
         # the shell that DVC starts becomes the stage, which then sees its end, as the stage's parent is DVC itself
-        assert about["cmd"].rpartition(" && ")[2] == f"exec python -m pipeline.stages.{stage}"
+        assert about["cmd"].rpartition(" && ")[2] == f"exec env PIPELINE_PARENT=$PPID python -m pipeline.stages.{stage}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -23,6 +24,66 @@ def test_a_users_mistake_is_one_line_on_stderr_and_exit_code_two(capsys, kind):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "error: params.yaml: seed is -1: must be at least 0\n"
+
+
+NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOMEM, errno.EMFILE, errno.EIO)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_the_machine_refuses_is_one_line_that_says_what_to_do(capsys, number, wrapped):
+    def main():
+        try:
+            raise OSError(number, os.strerror(number), "/some/file")
+        except OSError as error:
+            if wrapped:
+                raise ValueError("a library's own") from error
+            raise
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(part in said for part in ("error: ", os.strerror(number), "/some/file", errors.CURES[number]))
+
+
+FILL = {
+    "python": "open('file', 'wb').write(bytes(10**6))",
+    "numpy": "import numpy; numpy.save('file.npy', numpy.zeros(10**6))",
+    "safetensors": "import torch; from safetensors.torch import save_file\n"
+    "    save_file({'a': torch.zeros(10**6)}, 'file')",
+    "sqlite": "import sqlite3; base = sqlite3.connect('file'); base.execute('CREATE TABLE a (b)')\n"
+    "    base.execute('INSERT INTO a VALUES (zeroblob(1000000))'); base.commit()",
+    "stdout": "import sys; sys.stdout = open('file', 'w'); print('x' * 10**6)",
+}
+
+
+@pytest.mark.parametrize("by", FILL)
+def test_a_full_disk_is_one_line_whoever_writes(tmp_path, by):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], check=False).returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        code = f"from pipeline import errors\ndef main():\n    {FILL[by]}\nerrors.run(main)\n"
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, cwd=small, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        subprocess.run(["umount", "--lazy", small], check=True)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert errors.NO_ROOM in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("by", ["bytearray(2 << 40)", "__import__('torch').zeros(1 << 41)"])
+def test_too_little_memory_is_one_line(by):
+    code = f"from pipeline import errors\nerrors.run(lambda: {by})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert errors.NO_MEMORY in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_command_that_ends_well_exits_with_zero_and_says_nothing(capsys):

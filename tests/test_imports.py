@@ -1,8 +1,10 @@
 """The import layers: kept, and a break of each is noticed."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from stages import ENV, ROOT
@@ -42,3 +44,13 @@ def test_import_that_breaks_a_contract_is_refused(tmp_path, name, line, contract
     done = lint_imports(with_line(tmp_path, name, line))
     assert done.returncode == 1, done.stdout
     assert re.search(rf"^{contract} BROKEN\b", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_byte_code_that_finds_no_room_is_not_left_cut_short(tmp_path):
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); import pipeline.processes"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    for code in (limit, "import pipeline.processes"):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True, timeout=60)
+        written = sorted(path.name.partition(".")[0] for path in tmp_path.rglob("__pycache__/*"))
+        assert written == (["__init__"] if code == limit else ["__init__", "errors", "processes"])

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from stages import STAGES
 
 from pipeline import processes
 from pipeline.processes import Process
@@ -132,6 +133,42 @@ def test_a_stage_whose_parent_is_killed_during_its_imports_ends(orphan):
     parent.kill()
     # its end is the end of what both of them write to
     parent.communicate(timeout=30)
+
+
+BEGIN = """
+import os, signal, subprocess, sys
+subprocess.Popen(sys.argv[1], shell=True)
+print("begun", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train"])
+def test_a_stage_whose_parent_is_killed_in_its_first_tenth_of_a_second_ends(stage):
+    command = STAGES[stage]["cmd"].replace("cd ../.. && ", "").replace(f"-m pipeline.stages.{stage}", '-c "$CODE"')
+    env = ENV | {"DVC_STAGE": stage, "CODE": IMPORTING.replace("60", "600")}
+    parents = []
+    for moment in range(9):
+        words = [sys.executable, "-c", BEGIN, command]
+        parents.append(subprocess.Popen(words, stdout=subprocess.PIPE, env=env, text=True))
+        assert parents[-1].stdout.readline() == "begun\n"
+        time.sleep(0.0125 * moment)
+        parents[-1].kill()
+    for parent in parents:
+        parent.communicate(timeout=60)  # its end is the end of what both of them write to
+
+
+@pytest.mark.parametrize("env", [{"DVC_STAGE": "train"}, {"LOCAL_RANK": "1"}])
+def test_a_stage_that_was_adopted_before_its_command_could_look_ends(env):
+    adopted = ENV | env | {processes.PARENT: str(os.getpid())}
+    words = [sys.executable, "-c", IMPORTING]
+    done = subprocess.run(words, env=adopted, start_new_session=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM
+
+
+def test_a_stage_goes_on_where_somebody_is_between_it_and_who_began_it(orphan):
+    env = {"DVC_STAGE": "train", processes.PARENT: str(os.getpid())}
+    assert orphan(env, seconds=0.5).stdout.readline() == "slept\n"
 
 
 def test_a_program_that_is_cut_off_leaves_none_of_its_processes(tmp_path):

@@ -10,6 +10,8 @@ from mlflow.entities import Run
 
 from pipeline.processes import Process
 
+HEARTBEAT = "process.heartbeat"
+"""The tag that says when a run's process lived last, in seconds since 1970."""
 SILENCE = 300.0
 """Seconds without a heartbeat after which a process of another machine counts as gone."""
 MOST = 1000
@@ -20,19 +22,28 @@ def abandoned(client: MlflowClient) -> Iterator[tuple[str, Process]]:
 
     Runs that name no process are not this package's, and are left alone.
     """
-    places = [each.experiment_id for each in client.search_experiments()]
-    for run in client.search_runs(places, "attributes.status = 'RUNNING'", max_results=MOST) if places else []:
-        process = _process_of(run)
-        if process and not _lives(process, float(run.data.tags.get("process.heartbeat", 0))):
-            yield str(run.info.run_id), process
+    for run, process in _abandoned(client):
+        yield str(run.info.run_id), process
 
 
 def mark_killed(client: MlflowClient) -> list[str]:
-    """Give such runs the status KILLED, and return their ids."""
-    found = [run_id for run_id, _ in abandoned(client)]
-    for run_id in found:
-        client.set_terminated(run_id, "KILLED")
-    return found
+    """Give such runs the status KILLED, and return their ids.
+
+    One whose training had ended keeps that end; another one ended with its last heartbeat.
+    """
+    found = [run for run, _ in _abandoned(client)]
+    for run in found:
+        beat = int(float(run.data.tags.get(HEARTBEAT, 0)) * 1000)
+        client.set_terminated(run.info.run_id, "KILLED", run.info.end_time or beat)
+    return [str(run.info.run_id) for run in found]
+
+
+def _abandoned(client: MlflowClient) -> Iterator[tuple[Run, Process]]:
+    places = [each.experiment_id for each in client.search_experiments()]
+    for run in client.search_runs(places, "attributes.status = 'RUNNING'", max_results=MOST) if places else []:
+        process = _process_of(run)
+        if process and not _lives(process, float(run.data.tags.get(HEARTBEAT, 0))):
+            yield run, process
 
 
 def _process_of(run: Run) -> Process | None:

@@ -61,7 +61,7 @@ class Courier(threading.Thread):
                 self._send(items)
                 self.spool.sent(items)
             if status := self.spool.status:
-                self.client.set_terminated(self.run_id, status)
+                self.client.set_terminated(self.run_id, status, self.spool.ended)
                 self.spool.status = None
         except (*AWAY, TrackingError) as error:
             if not self.away:

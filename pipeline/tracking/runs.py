@@ -23,6 +23,7 @@ from pipeline.params import RuntimeParams, flatten
 from pipeline.processes import Process
 from pipeline.spool import Spool
 from pipeline.tracking import store
+from pipeline.tracking.abandoned import HEARTBEAT, mark_killed
 from pipeline.tracking.context import context, machine
 from pipeline.tracking.courier import Courier
 from pipeline.tracking.store import AWAY, connect, reaching, said
@@ -31,7 +32,7 @@ from pipeline.work import Work
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TICKET, RESTORED, HEARTBEAT = "ticket", "restored_from", "process.heartbeat"
+TICKET, RESTORED = "ticket", "restored_from"
 BEAT = 20.0
 """Seconds between two heartbeats of a run."""
 
@@ -88,6 +89,7 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
     client = connect()
     with reaching():
         deliver_leftovers(client)
+        mark_killed(client)
         record = work.record
         if record is None or not store.exists(client, record.run_id):
             experiment = str(data.about["source"])
@@ -109,15 +111,20 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
 
 @contextmanager
 def resume(record: RunRecord, about: SavedModel) -> Iterator[Run]:
-    """Go on in the run that train made; where this store does not hold it, in a replacement tagged `restored_from`."""
+    """Go on in the run that train made; where this store does not hold it, in a replacement tagged `restored_from`.
+
+    A run that has ended keeps its end, which is the training's: a later stage, perhaps days after, makes it no longer.
+    """
     client = connect()
     with reaching():
         deliver_leftovers(client)
+        mark_killed(client)
         run_id = record.run_id
         if not store.exists(client, run_id):
             run_id = _begin(client, record.experiment, "restored", RESTORED, run_id)
             _describe(client, run_id, about)
-    with _at_work(client, run_id, lambda status: _terminate(client, run_id, status)):
+        ended = client.get_run(run_id).info.end_time
+    with _at_work(client, run_id, lambda status: _terminate(client, run_id, status, ended)):
         yield Run(client, RunRecord(run_id, record.experiment, record.training))
 
 
@@ -180,9 +187,9 @@ def _at_work(client: MlflowClient, run_id: str, end: Callable[[str], None]) -> I
         end(status)
 
 
-def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
+def _terminate(client: MlflowClient, run_id: str, status: str, ended: int | None) -> None:
     try:
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, status, ended)
     except AWAY as error:
         sys.stderr.write(
             f"warning: the tracking store is away ({said(error)}); the run {run_id} says RUNNING until this stage runs "

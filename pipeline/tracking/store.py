@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 # A store that is away is to be known within seconds; and MLflow's own second try at a call that was slow to be answered
 # can make a second run, or a second version. What a user has set stands
@@ -40,24 +41,39 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 def connect() -> MlflowClient:
     """Return a client of the store that MLFLOW_TRACKING_URI names, else of mlflow.db in the main repository.
 
-    Where that file is not there it is made, which only one process may do at a time.
+    Where a database on SQLite is not there it is made, which only one process may do at a time.
 
     Raises:
         TrackingError: it cannot be reached.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
-    own = project.main_root() / "mlflow.db"
-    uri = STORE or f"sqlite:///{own}"
+    uri = _uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     with reaching(), one_at_a_time():
-        if not STORE and not own.exists():
-            _publish(_fresh(), own)
+        database = _database(uri)
+        if database and not database.exists():
+            _publish(_fresh(), database)
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
         _write(uri)
     return client
+
+
+def address(database: Path) -> str:
+    """Return the URI of a database on SQLite, whatever its path holds: `%`, `#` and `?` have a meaning in URIs."""
+    return f"sqlite:///{quote(str(database))}"
+
+
+def _uri() -> str:
+    return STORE or address(project.main_root() / "mlflow.db")
+
+
+def _database(uri: str) -> Path | None:
+    """Return the file of a store on SQLite; None of any other."""
+    url = make_url(uri) if uri.startswith("sqlite") else None
+    return Path(url.database) if url and url.database and url.database != ":memory:" else None
 
 
 def _publish(base: bytes, path: Path) -> None:
@@ -79,7 +95,7 @@ def _fresh() -> bytes:
         made = Path(temporary) / "mlflow.db"
         event.listen(Engine, "connect", _unsynchronised)
         try:
-            MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+            MlflowClient(address(made)).search_experiments(max_results=1)
         finally:
             event.remove(Engine, "connect", _unsynchronised)
         return made.read_bytes()
@@ -91,10 +107,9 @@ def _unsynchronised(connection: sqlite3.Connection, _: object) -> None:
 
 def _write(uri: str) -> None:
     """Find out whether a database on SQLite is locked, which MLflow would wait for at each call."""
-    url = make_url(uri)
-    if url.get_backend_name() == "sqlite":
+    if database := _database(uri):
         try:
-            with closing(sqlite3.connect(str(url.database), timeout=LOCKED, isolation_level=None)) as base:
+            with closing(sqlite3.connect(database, timeout=LOCKED, isolation_level=None)) as base:
                 base.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise OSError(str(error)) from error
@@ -154,13 +169,24 @@ def experiment(client: MlflowClient, name: str) -> str:
         if found:
             return str(found.experiment_id)
         beside = None if STORE else (project.main_root() / "mlartifacts" / name).as_uri()
-        return str(client.create_experiment(name, beside, tags=KIND))
+        try:
+            return str(client.create_experiment(name, beside, tags=KIND))
+        except MlflowException as error:
+            made = client.get_experiment_by_name(name)  # by another clone, on another machine perhaps
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or made is None:
+                raise
+            return str(made.experiment_id)
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one process at a time do what MLflow does in two steps: look whether something is there, and make it."""
-    path = project.main_root() / ".pipeline" / "store.lock"
+    """Let one process at a time do what MLflow does in two steps: look whether something is there, and make it.
+
+    The lock lies beside a database on SQLite, so that all clones that use it have the same one. A server answers for
+    its own database: there it is this clone's.
+    """
+    database = _database(_uri())
+    path = database.with_name(f"{database.name}.lock") if database else project.main_root() / ".pipeline" / "store.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

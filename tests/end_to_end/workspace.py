@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 from safetensors.torch import load_file
 from waiting import wait_for
 
+from pipeline.tracking import store
+
 ROOT = Path(__file__).parents[2]
 NAME = "fashion-mnist-10k"
 STEPS = 50
@@ -121,15 +123,15 @@ def furthest(model, other):
 
 
 def client(folder):
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = store.address(folder / "mlflow.db")
     return MlflowClient(uri, uri)
 
 
 def runs(folder, name=NAME):
     """Return the runs of an experiment, the oldest first."""
-    store = client(folder)
-    place = store.get_experiment_by_name(name)
-    return store.search_runs([place.experiment_id], order_by=["attributes.start_time"]) if place else []
+    base = client(folder)
+    place = base.get_experiment_by_name(name)
+    return base.search_runs([place.experiment_id], order_by=["attributes.start_time"]) if place else []
 
 
 def history(folder, run, name):

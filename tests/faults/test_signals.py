@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import moments
 import psutil
 import pytest
 import yaml
+from stages import STAGES
 from trainer import Tracked, Trainer, model, saved
 from waiting import wait_for
+
+from pipeline.doctor import trainings
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -40,6 +44,25 @@ def test_signal_ends_a_trainer_without_success_and_its_run_says_killed(fresh, is
     is_whole(folder, "vae")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_signal_between_two_checkpoints_keeps_the_last_whole_step(fresh, is_whole, monkeypatch, number):
+    folder = fresh("gan", runtime={"checkpoint_seconds": 3600})
+    trainer = Trainer(folder, moments.slowly)
+    trainer.until_held()
+    assert saved(folder) == []
+    trainer.signal(number)
+    trainer.signal(signal.SIGTERM)  # as who looks for its parent sends it besides
+    assert trainer.ends() not in (0, None)
+    (step,) = saved(folder)
+    assert moments.SLOW <= step < PER_EPOCH
+    assert [status for _, status in Tracked(folder / "mlflow.db").runs()] == ["KILLED"]
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    (finding,) = trainings.examine()
+    assert f"step {step})" in finding.text
+    assert Trainer(folder).ends() == 0
+    is_whole(folder, "gan")
+
+
 def test_second_trainer_of_the_same_training_is_refused_with_the_number_of_the_first(fresh, is_whole):
     folder = fresh("vae")
     first = Trainer(folder)
@@ -58,7 +81,7 @@ def repository(folder):
     """Make a workspace one of DVC's, with the stage `train` alone."""
     (folder / ".dvc").mkdir()
     stage = {
-        "cmd": "exec python -m pipeline.stages.train",
+        "cmd": STAGES["train"]["cmd"],
         "deps": ["data/prepared"],
         "outs": ["model", "reports/train"],
     }

@@ -44,7 +44,7 @@ class Place:
 
     @property
     def client(self):
-        uri = f"sqlite:///{self.database}"
+        uri = store.address(self.database)
         return MlflowClient(uri, uri)
 
     def start(self, name="a"):

@@ -80,3 +80,27 @@ def test_a_store_without_runs_has_none_that_are_abandoned(client):
 def test_a_store_that_is_away_is_one_line(client, place):
     with place.away(), pytest.raises(tracking.store.TrackingError), tracking.reaching():
         tracking.mark_killed(client)
+
+
+@pytest.mark.parametrize("begin_work", [lambda place, _: place.start("other"), lambda place, run: place.resume(run)])
+def test_a_stage_marks_what_a_killed_process_left_before_it_takes_a_run(client, place, dead, begin_work):
+    with place.start() as training:
+        pass
+    left = begin(client, place, dead, process_heartbeat=str(int(time.time()) - 3600))
+    with begin_work(place, training.record.run_id):
+        assert place.status(left) == "KILLED"
+
+
+def test_a_run_that_is_marked_ended_with_its_last_heartbeat(client, place, dead):
+    beat = int(time.time()) - 3600
+    run_id = begin(client, place, dead, process_heartbeat=str(beat))
+    tracking.mark_killed(client)
+    assert place.run(run_id).info.end_time == 1000 * beat
+
+
+def test_a_run_that_a_later_stage_left_running_keeps_its_end(client, place, dead):
+    run_id = begin(client, place, dead, process_heartbeat=str(int(time.time())))
+    client.set_terminated(run_id, "FINISHED", 1000)
+    client.update_run(run_id, "RUNNING")
+    tracking.mark_killed(client)
+    assert (place.status(run_id), place.run(run_id).info.end_time) == ("KILLED", 1000)

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from mlflow import MlflowClient
+from places import SOURCE, Place
 from sqlalchemy import create_engine, text
 
 from pipeline import tracking
@@ -35,6 +36,30 @@ def test_a_fresh_store_survives_its_first_use_by_four_processes(fresh):
     assert [each.name for each in fresh.client.search_experiments()].count(fresh.source) == 1
 
 
+def use_named(place, uri):
+    with pytest.MonkeyPatch.context() as patch:
+        place.enter(patch)
+        patch.setattr(store, "STORE", uri)
+        client = tracking.connect()
+        client.create_run(store.experiment(client, place.source))
+
+
+def test_a_fresh_database_that_clones_share_survives_their_first_use_at_once(tmp_path):
+    uri = store.address(tmp_path / "team" / "runs.db")
+    clones = [tmp_path / name for name in "abc"]
+    for clone in clones:
+        clone.mkdir()
+    members = [SERVER.Process(target=use_named, args=(Place(clone), uri)) for clone in clones]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join(180)
+    assert [member.exitcode for member in members] == [0] * 3
+    client = MlflowClient(uri)
+    (place,) = [each for each in client.search_experiments() if each.name == SOURCE]
+    assert len(client.search_runs([place.experiment_id])) == 3
+
+
 def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
     def cut_off(path, data):
         raise OSError("no space left")
@@ -46,7 +71,7 @@ def test_a_fresh_store_is_there_whole_or_not_at_all(fresh, monkeypatch):
     assert not fresh.database.exists()
     client = tracking.connect()
     assert client.get_run(client.create_run("0").info.run_id)
-    assert list(fresh.database.parent.glob("mlflow.db*")) == [fresh.database]
+    assert sorted(path.name for path in fresh.database.parent.glob("mlflow.db*")) == ["mlflow.db", "mlflow.db.lock"]
 
 
 @pytest.mark.parametrize("linked", [True, False])

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,43 @@ def test_a_second_signal_does_not_cut_off_the_status_of_a_run_that_is_ending(pla
         errors.run(main)
     (found,) = place.runs()
     assert found.info.status == "KILLED"
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_a_later_stage_does_not_move_the_end_of_a_run(place, error):
+    with place.start() as training:
+        pass
+    run_id = training.record.run_id
+    ended = place.run(run_id).info.end_time
+    time.sleep(0.01)
+    with pytest.raises(error) if error else nullcontext(), place.resume(run_id):
+        if error:
+            raise error
+    assert place.run(run_id).info.end_time == ended
+
+
+def test_a_training_that_goes_on_moves_the_end_of_its_run(place):
+    with place.start() as training:
+        pass
+    ended = place.run(training.record.run_id).info.end_time
+    time.sleep(0.01)
+    with place.start():
+        pass
+    assert place.run(training.record.run_id).info.end_time > ended
+
+
+def test_a_status_that_is_delivered_late_says_when_the_training_ended(place):
+    with place.start() as training:
+        begun = time.time()
+        undo = place.away()
+        undo.__enter__()
+    ended = time.time()
+    undo.__exit__(None, None, None)
+    time.sleep(1)
+    runs.deliver_leftovers(place.client)
+    found = place.run(training.record.run_id).info
+    assert found.status == "FINISHED"
+    assert begun <= found.end_time / 1000 + 0.001 <= ended + 0.001
 
 
 def test_a_run_holds_params_data_and_tags(place, monkeypatch):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import closing
 
 import pytest
 from mlflow.exceptions import MlflowException
+from places import Place
 from sqlalchemy.exc import OperationalError
 
 from pipeline import tracking
@@ -35,7 +37,7 @@ def test_store_and_artifacts_lie_in_the_main_repository_alone(place):
     assert (place.main / "mlartifacts" / place.source / run.info.run_id / "artifacts" / "a.txt").is_file()
     assert sorted(path.name for path in place.workspace.iterdir()) == ["dvc.yaml", "params.yaml"]
     assert sorted(path.name for path in place.main.iterdir()) == [
-        ".pipeline", "dvc.yaml", "mlartifacts", "mlflow.db", "params.yaml",
+        "dvc.yaml", "mlartifacts", "mlflow.db", "mlflow.db.lock", "params.yaml",
     ]  # fmt: skip
 
 
@@ -203,3 +205,40 @@ def test_what_is_said_of_an_error_is_its_first_line():
     assert store.said(ValueError("one\ntwo")) == "one"
     assert store.said(ConnectionError()) == "ConnectionError"
     assert len(store.said(ValueError("x" * 1000))) == 200
+
+
+ODD = [
+    *("a % b", "%20", "a#b", "a?b=c", "quo'te#%20", 'dou"ble', "[brackets] (and) {more}"),
+    *("é ü 漢", "$HOME", "~", "a&b;c", "back\\slash"),
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_store_in_a_folder_of_any_name_holds_runs_and_their_files(template, tmp_path, monkeypatch, name):
+    base = tmp_path / name
+    base.mkdir()
+    odd = Place(base)
+    shutil.copy(template, odd.database)
+    odd.enter(monkeypatch)
+    with odd.start() as training:
+        training.figures([("train/loss", 1.0, 0)])
+    run_id = training.record.run_id
+    with odd.resume(run_id) as run:
+        run.files(odd.workspace, "files")
+    assert odd.history(run_id, "train/loss") == [(0, 1.0)]
+    assert (odd.main / "mlartifacts" / odd.source / run_id / "artifacts" / "files" / "dvc.yaml").is_file()
+    assert [item.path for item in tracking.connect().list_artifacts(run_id, "files")] == [
+        "files/dvc.yaml", "files/params.yaml",
+    ]  # fmt: skip
+
+
+def test_an_experiment_that_another_clone_makes_meanwhile_is_used(place, monkeypatch):
+    client = tracking.connect()
+    there = client.get_experiment_by_name
+
+    def made_after_the_look(name):
+        monkeypatch.setattr(client, "get_experiment_by_name", there)
+        client.create_experiment(name)
+
+    monkeypatch.setattr(client, "get_experiment_by_name", made_after_the_look)
+    assert store.experiment(client, place.source) == there(place.source).experiment_id
