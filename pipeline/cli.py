@@ -54,7 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(verb=_compare)
     promote = verbs.add_parser(
-        "promote", help="make the challenger champion if it is better; exit 3 if that is undecided, 4 if refused"
+        "promote", help="make a version champion if it is better; exit 3 if that is undecided, 4 if refused"
+    )
+    promote.add_argument(
+        "target",
+        nargs="?",
+        metavar="VERSION",
+        help="NAME for its challenger, NAME/VERSION, models:/NAME/VERSION, a run id or an experiment of DVC "
+        "(default: the model of this workspace)",
     )
     promote.add_argument("--force", action="store_true", help="whatever the gate says; the reason goes on record")
     promote.set_defaults(verb=_promote)
@@ -62,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     rollback.set_defaults(verb=_rollback)
     history = verbs.add_parser("history", help="say who was champion when, and why")
     history.set_defaults(verb=_history)
-    for verb in (promote, rollback, history):
+    leaderboard = verbs.add_parser("leaderboard", help="list all versions of a model, the best first")
+    leaderboard.add_argument("--json", action="store_true", help="for programs")
+    leaderboard.set_defaults(verb=_leaderboard)
+    for verb in (rollback, history, leaderboard):
         verb.add_argument("name", nargs="?", metavar="NAME", help="the registered model (default: this workspace's)")
     promote.add_argument("--reason", help="why, with --force")
     rollback.add_argument("--reason", required=True, help="why")
@@ -161,7 +171,7 @@ def _promote(words: argparse.Namespace) -> None:
         raise UserError("--force and --reason belong together: say why the gate is passed over")
     from pipeline import promoting
 
-    sys.exit(promoting.promote(words.name, words.reason))
+    sys.exit(promoting.promote(words.target, words.reason))
 
 
 def _rollback(words: argparse.Namespace) -> None:
@@ -174,6 +184,12 @@ def _history(words: argparse.Namespace) -> None:
     from pipeline import promoting
 
     promoting.history(words.name)
+
+
+def _leaderboard(words: argparse.Namespace) -> None:
+    from pipeline import promoting
+
+    promoting.show(words.name, words.json)
 
 
 def _reproduce(words: argparse.Namespace) -> None:

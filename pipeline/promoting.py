@@ -1,19 +1,21 @@
-"""The verbs `promote`, `rollback` and `history`: the champion of a model, moved on evidence and on record."""
+"""The verbs `promote`, `rollback`, `history` and `leaderboard`: the champion of a model, moved on evidence and on record."""
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
-from pipeline import artefacts, claims, disk, gate, ledger, models, project, registry, tracking
+from pipeline import artefacts, claims, committed, disk, gate, leaderboard, ledger, models, project, registry, tracking
 from pipeline.errors import ArtefactError, TrackingError, UserError
-from pipeline.evidence import Evidence
 from pipeline.gate import Judgement
 from pipeline.ledger import CHAMPION, PREVIOUS, Entry
 from pipeline.params import Params
@@ -24,18 +26,20 @@ TRIED = 16
 """Samples that a model has to draw before it becomes champion."""
 
 
-def promote(name: str | None, forced: str | None) -> int:
-    """Make the challenger champion if the gate says so, or for a reason that a person gives; return the exit code.
+def promote(target: str | None, forced: str | None) -> int:
+    """Make a version champion if the gate says so, or for a reason that a person gives; return the exit code.
 
     Raises:
-        UserError: there is no challenger, its files are damaged, or somebody else moved the champion meanwhile.
+        UserError: there is no such version, its files are damaged, or somebody else moved the champion meanwhile.
     """
-    name, client = name or _own_name(), tracking.connect()
+    client = tracking.connect()
+    name, challenger = _own(client) if target is None else _named(client, target)
     with tracking.reaching(), _alone(client, name):
         before = _aliases(client, name)
-    challenger, champion = before.get(CHALLENGER), before.get(CHAMPION)
-    if challenger is None:
-        raise TrackingError(f"{name} has no version with the alias {CHALLENGER}; `dvc repro` registers one")
+        if target is None and before.get(CHALLENGER) != challenger:  # DVC restored it, and no stage had to run
+            client.set_registered_model_alias(name, CHALLENGER, challenger)
+            before[CHALLENGER] = challenger
+    champion = before.get(CHAMPION)
     if challenger == champion:
         _say(f"version {challenger} of {name} is the champion already")
         return 0
@@ -90,20 +94,78 @@ def history(name: str | None) -> None:
         _say(f"{name} had no champion yet")
 
 
+def show(name: str | None, as_json: bool) -> None:
+    """Show all versions of a model, the best first."""
+    name, client = name or _own_name(), tracking.connect()
+    with tracking.reaching():
+        _assert_registered(client, name)
+    found = leaderboard.rows(client, name, Params.load(project.workspace()).gate.decides)
+    found = leaderboard.marked(client, found)
+    _say(json.dumps([asdict(row) for row in found], indent=2) if as_json else leaderboard.table(found))
+
+
+def _own(client: MlflowClient) -> tuple[str, str]:
+    """Return the name and the version of the model that this workspace holds, also where DVC restored it."""
+    left = disk.read_json(project.workspace() / artefacts.REPORTS / "register" / "version.json")
+    name, digest = str(left["name"]), artefacts.model_digest(project.workspace() / artefacts.MODEL)
+    with tracking.reaching():
+        found = registry.find(client, name, digest)
+    if found is None:
+        raise TrackingError(
+            f"the model of this workspace is no version of {name}; `dvc repro -f -s register` makes it one"
+        )
+    return name, str(found.version)
+
+
+def _named(client: MlflowClient, target: str) -> tuple[str, str]:
+    """Return the name and the version that a person names: a model stands for its challenger.
+
+    Raises:
+        TrackingError: there is no such thing.
+    """
+    with tracking.reaching():
+        if not target.startswith("models:/") and tracking.is_registered(client, target):
+            challenger = ledger.aliases(client, target).get(CHALLENGER)
+            if challenger is None:
+                raise TrackingError(f"{target} has no version with the alias {CHALLENGER}; `dvc repro` registers one")
+            return target, challenger
+        uri = target if target.startswith("models:/") else f"models:/{target}"
+        found = tracking.version(client, uri) or tracking.registered(client, target) or _restored(client, target)
+    if found is None:
+        raise TrackingError(
+            f"{target} is no registered model, NAME/VERSION, models:/NAME/VERSION, run or experiment that was "
+            "registered; `pipeline leaderboard` lists what there is"
+        )
+    return str(found.name), str(found.version)
+
+
+def _restored(client: MlflowClient, target: str) -> ModelVersion | None:
+    """Return the version that a commit or an experiment holds, all of which DVC may have restored from other ones."""
+    left = artefacts.REPORTS / "register" / "version.json"
+    with tempfile.TemporaryDirectory() as temporary:
+        if not committed.fetch(project.workspace(), target, (left,), Path(temporary)):
+            return None
+        about = disk.read_json(Path(temporary) / left)
+    return registry.find(client, str(about["name"]), str(about["model_digest"]))
+
+
 def _judge(
     client: MlflowClient, name: str, challenger: str, champion: str | None, temporary: Path
 ) -> tuple[Judgement, str]:
     """Return what the gate says, and the digest of the challenger's protocol."""
     rules = Params.load(project.workspace()).gate
     _assert_sound(registry.download(client, f"models:/{name}/{challenger}", temporary / "model"))
-    evidence = []
-    for version in (challenger, champion):
-        if version is not None:
-            place = temporary / version
-            place.mkdir()
-            evidence.append(Evidence.read(tracking.evaluated(client, f"models:/{name}/{version}", place).folder))
-    judgement = gate.judge(evidence[0], evidence[1] if champion else None, rules)
-    return judgement, str(evidence[0].protocol.get("digest", ""))
+    own = leaderboard.evidence(client, f"models:/{name}/{challenger}")
+    held = leaderboard.evidence(client, f"models:/{name}/{champion}") if champion else None
+    judgement, digest = gate.judge(own, held, rules), str(own.protocol.get("digest", ""))
+    if held is None and judgement.outcome == "promoted":
+        for row in leaderboard.rows(client, name, rules.decides):
+            if row.version != challenger and row.protocol == digest:
+                better = gate.judge(leaderboard.evidence(client, row.uri), own, rules)
+                if better.outcome == "promoted":
+                    said = (f"version {row.version} is better: {reason}" for reason in better.reasons)
+                    return Judgement("refused", tuple(said)), digest
+    return judgement, digest
 
 
 def _assert_sound(folder: Path) -> None:
@@ -141,10 +203,14 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
 @contextmanager
 def _alone(client: MlflowClient, name: str) -> Iterator[None]:
     """Keep others off a model that has to be registered."""
-    if not tracking.is_registered(client, name):
-        raise TrackingError(f"{name} is no registered model; `mlflow ui` lists what is registered")
+    _assert_registered(client, name)
     with claims.alone(client, name):
         yield
+
+
+def _assert_registered(client: MlflowClient, name: str) -> None:
+    if not tracking.is_registered(client, name):
+        raise TrackingError(f"{name} is no registered model; `mlflow ui` lists what is registered")
 
 
 def _own_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ def main() -> None:
                 "content": about.content,
                 "seed": about.params["seed"],
                 "run_id": tracked.id,
+                tracking.EXPERIMENT: os.environ.get("DVC_EXP_NAME", ""),
                 **revision.tags,
                 "data_digest": data.digest,
                 "params_digest": disk.digest_of(about.params),
@@ -64,6 +66,7 @@ def main() -> None:
         with tracking.reaching():
             described = card.text(subject, pictures=False)
             version = registry.register(tracked, name, folder, signature, tags, described, beside)
+        tracked.tags({tracking.REGISTERED: f"models:/{name}/{version.version}"})
     left = {
         "name": name,
         "version": int(version.version),

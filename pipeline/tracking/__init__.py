@@ -1,12 +1,23 @@
 """Runs and figures in MLflow: with registry.py, the only place that talks to its tracking store."""
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
-from pipeline.tracking.evaluated import Evaluated, Scored, evaluated, scored, version
+from pipeline.tracking.evaluated import (
+    EXPERIMENT,
+    REGISTERED,
+    Evaluated,
+    Scored,
+    evaluated,
+    registered,
+    scored,
+    version,
+)
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
 from pipeline.tracking.store import connect, is_registered, reaching
 from pipeline.tracking.ui import serve
 
 __all__ = [
+    "EXPERIMENT",
+    "REGISTERED",
     "Evaluated",
     "Run",
     "Scored",
@@ -18,6 +29,7 @@ __all__ = [
     "is_registered",
     "mark_killed",
     "reaching",
+    "registered",
     "resume",
     "scored",
     "serve",

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.errors import TrackingError
 from pipeline.tracking.store import AWAY, reaching, said
 
-EXPERIMENT = "dvc.experiment"
+EXPERIMENT, REGISTERED = "dvc.experiment", "registered"
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
             f"run {run_id} has no evaluation ({str(error).splitlines()[0]}); run `dvc repro`"
         ) from error
     return Evaluated(run_id, dict(run.data.params), Path(fetched))
+
+
+def registered(client: MlflowClient, name: str) -> ModelVersion | None:
+    """Return the version that a run was registered as, by its id or by its experiment of DVC."""
+    run = _run(client, name)
+    return version(client, run.data.tags[REGISTERED]) if run and REGISTERED in run.data.tags else None
 
 
 def scored(client: MlflowClient, uri: str) -> Scored | None:

@@ -33,23 +33,50 @@ def aliases(place):
     return {alias: str(version) for alias, version in found.items() if alias != "challenger"}
 
 
-def test_first_challenger_becomes_champion_and_an_equal_one_after_it_does_not(place):
-    done = attempt(place, "pipeline", "promote")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"promoted: version 2 of {NAME}")
-    assert aliases(place) == {"champion": "2"}
-    assert "already" in do(place, "pipeline", "promote")
-    one = client(place).get_model_version(NAME, "2")
-    source = client(place).get_model_version_download_uri(NAME, "2")
+def crown(place, version):
+    """Make a version champion, whatever else there is."""
+    do(place, "pipeline", "promote", f"{NAME}/{version}", "--force", "--reason", "to begin with")
+
+
+def test_first_champion_is_the_best_of_all_and_an_equal_one_after_it_is_none(place):
+    rows = json.loads(do(place, "pipeline", "leaderboard", "--json"))
+    assert [row["value"] for row in rows] == sorted(row["value"] for row in rows)
+    assert {row["version"]: row["aliases"] for row in rows} == {"1": [], "2": ["challenger"]}
+    best, worst = (row["version"] for row in rows)
+    assert not rows[1]["undecided"]
+    done = attempt(place, "pipeline", "promote", f"models:/{NAME}/{worst}")
+    assert done.returncode == 4
+    assert f"version {best} is better: fid_in_domain is better" in done.stdout
+    done = attempt(place, "pipeline", "promote", f"models:/{NAME}/{best}")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"promoted: version {best} of {NAME}")
+    assert aliases(place) == {"champion": best}
+    assert "already" in do(place, "pipeline", "promote", f"{NAME}/{best}")
+    one = client(place).get_model_version(NAME, best)
+    source = client(place).get_model_version_download_uri(NAME, best)
     same = client(place).create_model_version(NAME, source, one.run_id, tags=one.tags)
     client(place).set_registered_model_alias(NAME, "challenger", same.version)
     done = attempt(place, "pipeline", "promote", NAME)
     assert done.returncode == 3
-    assert done.stdout.startswith(f"undecided: version {same.version} of {NAME} against champion 2")
-    assert aliases(place) == {"champion": "2"}
+    assert done.stdout.startswith(f"undecided: version {same.version} of {NAME} against champion {best}")
+    assert aliases(place) == {"champion": best}
+    said = do(place, "pipeline", "leaderboard", NAME).splitlines()
+    assert max(map(len, said)) <= 100
+    assert [line.split()[:2] for line in said if line.startswith("*")] in (
+        [["*", same.version]],
+        [["*", best]],
+    )
+
+
+def test_the_model_of_the_workspace_is_the_challenger_again_and_runs_and_experiments_are_found(place, toggled):
+    for number, name in (("1", toggled["first"]), ("2", toggled["second"]), ("1", "HEAD")):
+        assert f"version {number} of {NAME}" in attempt(place, "pipeline", "promote", name).stdout
+    assert str(client(place).get_registered_model(NAME).aliases["challenger"]) == "2"
+    assert f"version 1 of {NAME}" in attempt(place, "pipeline", "promote").stdout
+    assert str(client(place).get_registered_model(NAME).aliases["challenger"]) == "1"
 
 
 def test_challenger_beyond_a_limit_is_refused_unless_a_person_gives_a_reason_and_can_be_taken_back(place):
-    do(place, "pipeline", "promote")
+    crown(place, 2)
     client(place).set_registered_model_alias(NAME, "challenger", "1")
     edit(place, {"gate.at_most": {"fid_in_domain": 1e-6}})
     done = attempt(place, "pipeline", "promote")
@@ -66,7 +93,7 @@ def test_challenger_beyond_a_limit_is_refused_unless_a_person_gives_a_reason_and
 
 
 def test_champion_is_challenged_on_the_evidence_of_both(place):
-    do(place, "pipeline", "promote")
+    crown(place, 2)
     client(place).set_registered_model_alias(NAME, "challenger", "1")
     done = attempt(place, "pipeline", "promote")
     word, code = done.stdout.partition(":")[0], done.returncode
@@ -103,14 +130,14 @@ def test_model_whose_files_were_changed_is_not_promoted_whatever_the_reason(plac
     weights.write_bytes(data)
     changed = base.create_model_version(NAME, model.as_uri(), one.run_id, tags=one.tags)
     base.set_registered_model_alias(NAME, "challenger", changed.version)
-    done = attempt(place, "pipeline", "promote", "--force", "--reason", "please")
+    done = attempt(place, "pipeline", "promote", NAME, "--force", "--reason", "please")
     assert done.returncode == 2
     assert "weights.safetensors" in done.stderr
     assert aliases(place) == {}
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(place):
-    words = ["pipeline", "promote", "--force", "--reason", "both at once"]
+    words = ["pipeline", "promote", NAME, "--force", "--reason", "both at once"]
     both = [
         subprocess.Popen(words, cwd=place, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
