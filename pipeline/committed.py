@@ -24,6 +24,7 @@ def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.scm import resolve_rev
+    from dvc_data.index import DataIndexDirError
 
     try:
         with Repo(str(root)) as repo:
@@ -35,7 +36,7 @@ def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
         (to / path).parent.mkdir(parents=True, exist_ok=True)
         try:
             files.get(path.as_posix(), str(to / path), recursive=True)
-        except (OSError, DvcException) as error:
+        except (OSError, DvcException, DataIndexDirError) as error:
             raise ArtefactError(
                 f"{path} of {name} cannot be had ({str(error).splitlines()[0]}); `dvc fetch` gets what a remote holds, "
                 "and what dvc.lock does not name there was never committed"

@@ -22,7 +22,10 @@ AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class Row:
-    """A version and the score that it stands by; `undecided`: whether it cannot be told from the best of its protocol."""
+    """A version and the score that it stands by.
+
+    `undecided` says whether it cannot be told from the best of its protocol.
+    """
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""The verbs `promote`, `rollback`, `history` and `leaderboard`: the champion of a model, moved on evidence and on record."""
+"""The verbs `promote`, `rollback`, `history`, `leaderboard`: the champion, moved on evidence and on record."""
 
 from __future__ import annotations
 
@@ -141,12 +141,12 @@ def _named(client: MlflowClient, target: str) -> tuple[str, str]:
 
 def _restored(client: MlflowClient, target: str) -> ModelVersion | None:
     """Return the version that a commit or an experiment holds, all of which DVC may have restored from other ones."""
-    left = artefacts.REPORTS / "register" / "version.json"
+    about = artefacts.MODEL / "model.json"
     with tempfile.TemporaryDirectory() as temporary:
-        if not committed.fetch(project.workspace(), target, (left,), Path(temporary)):
+        if not committed.fetch(project.workspace(), target, (about,), Path(temporary)):
             return None
-        about = disk.read_json(Path(temporary) / left)
-    return registry.find(client, str(about["name"]), str(about["model_digest"]))
+        digest = artefacts.model_digest(Path(temporary) / artefacts.MODEL)
+    return registry.find(client, _own_name(), digest)
 
 
 def _judge(
