@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from pipeline import contents, disk, stale
 from pipeline.contents.base import Content, DataSpec, Stored
@@ -25,16 +26,32 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
 
 
+class Dataset(TypedDict):
+    """What dataset.json says of the arrays beside it; `files` are their digests."""
+
+    seed: int
+    source: str
+    title: str | None
+    homepage: str | None
+    licence: str | None
+    content: str
+    settings: dict[str, Any]
+    learnt: dict[str, Any]
+    prepare: dict[str, Any]
+    classes: list[str]
+    counts: dict[Split, int]
+    rejected: int
+    duplicates: int
+    files: dict[str, str]
+    digest: str
+
+
 @dataclass(frozen=True)
 class PreparedData:
-    """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them.
-
-    `about` holds: seed, content, settings, learnt, source, title, homepage, licence, classes, counts, rejected,
-    duplicates, digest, files: the digest of each array.
-    """
+    """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them."""
 
     folder: Path
-    about: Mapping[str, Any]
+    about: Dataset
 
     @classmethod
     def open(cls, workspace: Path, params: Mapping[str, Any] | None = None) -> Self:
@@ -44,7 +61,7 @@ class PreparedData:
             ArtefactError: it is missing, or other params made it.
         """
         folder = workspace / PREPARED
-        found = cls(folder, disk.read_json(folder / "dataset.json"))
+        found = cls(folder, disk.read_json(folder / "dataset.json", Dataset))
         if params is not None:
             stale.refuse(PREPARED, found.params, params, "prepare")
         return found
@@ -61,24 +78,24 @@ class PreparedData:
 
     def registered_as(self, settings: RegisterParams) -> str:
         """Return the name of the registered model: the one that was chosen, or else that of the source."""
-        return settings.name or str(self.about["source"])
+        return settings.name or self.about["source"]
 
     @property
     def digest(self) -> str:
         """One digest of all its arrays and labels."""
-        return str(self.about["digest"])
+        return self.about["digest"]
 
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that they were made with, nested as in params.yaml."""
-        name = str(self.about["content"])
+        name = self.about["content"]
         made = {name: self.about["settings"], "prepare": self.about["prepare"]}
         return {"seed": self.about["seed"], "content": name} | made
 
     @property
     def classes(self) -> list[str]:
         """Names of the classes; fewer than two means that the data have no labels to learn from."""
-        return list(self.about["classes"])
+        return self.about["classes"]
 
     def array(self, split: Split) -> Stored:
         """Return the items of a split, (n, *spec.shape), memory-mapped.
@@ -108,15 +125,21 @@ class PreparedData:
 
 SCORES = "scores.json"
 """All figures of an evaluation, beside metrics.json with the few that people compare."""
+CERTAIN = ("memorisation", "memorisation_low", "memorisation_high")
+"""Figures that every evaluation has."""
 
 
 def scores(workspace: Path) -> dict[str, float]:
     """Return all figures of the evaluation: each score, its floor, and the bounds of its interval.
 
     Raises:
-        ArtefactError: they are missing.
+        ArtefactError: they are missing, or one of those that every evaluation has is.
     """
-    found: dict[str, float] = disk.read_json(workspace / REPORTS / "evaluate" / SCORES)
+    path = workspace / REPORTS / "evaluate" / SCORES
+    found = disk.read_json(path, dict[str, float])
+    for name in CERTAIN:
+        if name not in found:
+            raise ArtefactError(f"{path}: cannot be read (it has no {name}); {disk.CURE}")
     return found
 
 
@@ -161,7 +184,7 @@ class SavedModel:
         Raises:
             ArtefactError: a file is missing or no description, or the weights are not those that were saved.
         """
-        tree = disk.read_json(folder / "model.json")
+        tree = disk.read_json(folder / "model.json", dict[str, Any], "restore it")
         try:
             digest, about = tree.pop("weights_sha256"), cls(**{"format": 1, **tree})
         except (AttributeError, KeyError, TypeError) as error:
@@ -197,9 +220,36 @@ class RunRecord:
 
     @classmethod
     def read(cls, workspace: Path) -> Self:
-        """Read the record that train left."""
-        return cls(**disk.read_json(workspace / REPORTS / "train" / "run.json"))
+        """Read the record that train left.
+
+        Raises:
+            ArtefactError: it is missing or no record.
+        """
+        return disk.read_json(workspace / REPORTS / "train" / "run.json", cls)
 
     def write(self, workspace: Path) -> None:
         """Leave the record for the stages after train, which ends now."""
         disk.write_json(workspace / REPORTS / "train" / "run.json", asdict(replace(self, ended=time.time())))
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Which version `register` made of the model: reports/register/version.json."""
+
+    name: str
+    version: int
+    run_id: str
+    model_digest: str
+
+    @classmethod
+    def read(cls, workspace: Path) -> Self:
+        """Read what register left.
+
+        Raises:
+            ArtefactError: it is missing or names no version.
+        """
+        return disk.read_json(workspace / REPORTS / "register" / "version.json", cls)
+
+    def write(self, workspace: Path) -> None:
+        """Leave it for the verbs that speak of the model of a workspace."""
+        disk.write_json(workspace / REPORTS / "register" / "version.json", asdict(self))

@@ -8,10 +8,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from mlflow import MlflowClient
 
+from pipeline import disk
 from pipeline.errors import TrackingError
 from pipeline.processes import Process
 
@@ -20,6 +21,13 @@ LIFE = 120.0
 """Seconds after which a claim from another machine is taken for one of a process that was killed."""
 TRIES, PAUSE = 8, 1.0
 """How often a claim is made, and the most seconds between two."""
+
+
+@dataclass(frozen=True)
+class Claim(Process):
+    """Who is at a model, and since when, in seconds since 1970."""
+
+    made: float
 
 
 @contextmanager
@@ -34,8 +42,8 @@ def alone(client: MlflowClient, name: str) -> Iterator[None]:
     """
     key = f"{CLAIM}{uuid.uuid4().hex}"
     for _ in range(TRIES):
-        claim = asdict(Process.this()) | {"made": time.time()}
-        client.set_registered_model_tag(name, key, json.dumps(claim))
+        claim = Claim(**asdict(Process.this()), made=time.time())
+        client.set_registered_model_tag(name, key, json.dumps(asdict(claim)))
         try:
             other = _other(client, name, key)
             if other is None:
@@ -51,9 +59,8 @@ def _other(client: MlflowClient, name: str, own: str) -> Process | None:
     """Return a process that holds a claim; withdraw those of processes that are gone."""
     for key, text in client.get_registered_model(name).tags.items():
         if key.startswith(CLAIM) and key != own:
-            claim = json.loads(text)
-            age, process = time.time() - claim.pop("made"), Process(**claim)
-            if process.alive if process.here else age < LIFE:
-                return process
+            claim = disk.parse_json(text, Claim, f"tag {key} of {name}", "delete it on the model's page in MLflow")
+            if claim.alive if claim.here else time.time() - claim.made < LIFE:
+                return claim
             client.delete_registered_model_tag(name, key)
     return None

@@ -129,20 +129,19 @@ def _folder(model: str, temporary: Path) -> Path:
 
 
 def _summary(_: argparse.Namespace) -> None:
-    from pipeline import artefacts, disk, gallery, project
-    from pipeline.artefacts import PreparedData
+    from pipeline import artefacts, gallery, project
+    from pipeline.artefacts import PreparedData, Registered, SavedModel
     from pipeline.card import MEANINGS
 
     workspace = project.workspace()
-    reports = workspace / artefacts.REPORTS
     data = PreparedData.open(workspace)
-    about = disk.read_json(workspace / artefacts.MODEL / "model.json")
+    about = SavedModel.read(workspace / artefacts.MODEL)
     scores = artefacts.scores(workspace)
-    version = disk.read_json(reports / "register" / "version.json")
+    version = Registered.read(workspace)
     counts = data.about["counts"]
-    uri = f"models:/{version['name']}/{version['version']}"
-    _say(f"\nMade   a {about['family']} of {data.about['source']}, trained on {counts['train']} items")
-    _say(f"       version {version['version']} of the registered model {version['name']}, run {version['run_id']}")
+    uri = f"models:/{version.name}/{version.version}"
+    _say(f"\nMade   a {about.family} of {data.about['source']}, trained on {counts['train']} items")
+    _say(f"       version {version.version} of the registered model {version.name}, run {version.run_id}")
     _say(f"Scores on {counts['test']} items of test, with intervals of 95 %")
     for name, meaning in MEANINGS.items():
         if name in scores:

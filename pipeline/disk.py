@@ -9,10 +9,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline import progress
 from pipeline.errors import ArtefactError
+
+T = TypeVar("T")
+CURE = "run `dvc repro` to make it"
 
 
 @contextmanager
@@ -55,16 +60,35 @@ def write_json(path: Path, tree: Any) -> None:
     write_durably(path, text.encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a file of JSON.
+def read_json(path: Path, kind: type[T], cure: str = CURE) -> T:
+    """Read a file of JSON as a type that pydantic knows; what the file has beyond that is left out or kept as it says.
 
     Raises:
-        ArtefactError: it is missing, or no JSON.
+        ArtefactError: it is missing, empty, no JSON or not of that type, and where it is not.
     """
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); {cure}") from error
+    found = parse_json(data, kind, str(path), cure)
+    if found == {}:
+        raise ArtefactError(f"{path}: cannot be read (there is nothing in it); {cure}")
+    return found
+
+
+def parse_json(data: bytes | str, kind: type[T], origin: str, cure: str = CURE) -> T:
+    """Return the value of a text in JSON, as `read_json` does that of a file; `origin` is what errors call it.
+
+    Raises:
+        ArtefactError: it is no JSON, or not of that type.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        said = f"{place}: {first['msg']}" if place else first["msg"]
+        raise ArtefactError(f"{origin}: cannot be read ({said}); {cure}") from error
 
 
 def digest_of(tree: Any) -> str:

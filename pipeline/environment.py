@@ -6,9 +6,11 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from packaging.utils import canonicalize_name
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from pipeline.params import RuntimeParams
 
@@ -18,6 +20,32 @@ RUNTIME = ("accelerator", "devices", "nodes", "precision")
 CPUS = Path("/proc/cpuinfo")
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
 """Instructions of processors that multiply bfloat16, as torch names them."""
+
+
+class Runtime(TypedDict):
+    """Fields of `runtime:` in an environment."""
+
+    accelerator: str
+    devices: int
+    nodes: int
+    precision: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class Environment(TypedDict):
+    """What environment.json says: the machine, `runtime:`, the versions of all packages, and digests of the code.
+
+    Versions of before did not record the code.
+    """
+
+    python: str
+    torch: str
+    cpu: str
+    accelerator: str
+    threads: int
+    runtime: Runtime
+    packages: dict[str, str]
+    code: NotRequired[dict[str, str]]
 
 
 def describe(runtime: RuntimeParams) -> dict[str, Any]:

@@ -7,9 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
 from pipeline import disk, sealed
+from pipeline.errors import ArtefactError
 from pipeline.metrics.estimates import Estimate
 from pipeline.rng import numpy_rng
+
+
+@with_config(ConfigDict(extra="allow"))
+class Seeded(TypedDict):
+    """What there is of a protocol in any evidence, whatever the version that wrote it."""
+
+    seed: int
+
+
+@with_config(ConfigDict(extra="allow"))
+class Protocol(Seeded):
+    """What protocol.json says of how scores were made; extractors add to it."""
+
+    digest: str
+    extractor_digest: str
+    real: int
+    samples: int
+    reconstructions: int
+
+
+@dataclass(frozen=True)
+class _About:
+    """What influences.safetensors says beside its arrays."""
+
+    protocol: Seeded
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -41,9 +71,21 @@ class Evidence:
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        arrays, about = sealed.read(folder / "influences.safetensors")
-        parts: dict[str, dict[str, Any]] = {name: {} for name in about["scores"]}
+        path = folder / "influences.safetensors"
+        arrays, about = sealed.read(path, _About)
+        parts: dict[str, dict[str, Any]] = {name: {} for name in about.scores}
         for name, part in arrays.items():
             score, _, population = name.partition("/")
+            if score not in parts:
+                raise ArtefactError(f"{path}: cannot be read (it has no score {score}); {disk.CURE}")
             parts[score][population] = part
-        return cls(about["protocol"], {name: Estimate(about["scores"][name], found) for name, found in parts.items()})
+        return cls(about.protocol, {name: Estimate(about.scores[name], found) for name, found in parts.items()})
+
+
+def protocol(folder: Path) -> Protocol:
+    """Return how the scores in a folder of an evaluation were made.
+
+    Raises:
+        ArtefactError: protocol.json is missing or no protocol.
+    """
+    return disk.read_json(folder / "protocol.json", Protocol)

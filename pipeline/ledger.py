@@ -17,6 +17,8 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import RegisteredModel
 
+from pipeline import disk
+
 CHAMPION, PREVIOUS = "champion", "previous"
 ENTRY, DONE = "ledger.", "ledger.done"
 
@@ -73,4 +75,5 @@ def finish(client: MlflowClient, name: str) -> Entry | None:
 
 def _entries(model: RegisteredModel) -> list[Entry]:
     keys = sorted(key for key in model.tags if key.startswith(ENTRY) and key != DONE)
-    return [Entry(**json.loads(model.tags[key])) for key in keys]
+    cure = "restore the tracking store from a copy"
+    return [disk.parse_json(model.tags[key], Entry, f"tag {key} of {model.name}", cure) for key in keys]

@@ -33,8 +33,8 @@ def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
     """
     reports = workspace / artefacts.REPORTS
     for name in (ENVIRONMENT, TRAINING):
-        shutil.copyfile(reports / "train" / name, to / name)
-    digests = {"environment_digest": disk.digest_of(disk.read_json(to / ENVIRONMENT))}
+        _copy(reports / "train" / name, to)
+    digests = {"environment_digest": disk.digest_of(disk.read_json(to / ENVIRONMENT, dict[str, Any]))}
     if (workspace / LOCK).is_file():
         shutil.copyfile(workspace / LOCK, to / LOCK)
         digests["lock_digest"] = disk.sha256(to / LOCK)
@@ -47,5 +47,12 @@ def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
 def evaluation(workspace: Path, to: Path) -> dict[str, str]:
     """Copy what a version keeps of its evaluation into a folder, evidence and pictures, and return its digest."""
     for name in (EVIDENCE, *PICTURES):
-        shutil.copyfile(workspace / artefacts.REPORTS / "evaluate" / name, to / name)
+        _copy(workspace / artefacts.REPORTS / "evaluate" / name, to)
     return {"evidence_digest": disk.sha256(to / EVIDENCE)}
+
+
+def _copy(path: Path, to: Path) -> None:
+    try:
+        shutil.copyfile(path, to / path.name)
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{path}: missing; {disk.CURE}") from error

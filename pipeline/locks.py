@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from pipeline import disk
+from pipeline.errors import ArtefactError
 from pipeline.processes import Process
 
 PATIENCE = 0.5
@@ -75,8 +77,8 @@ def holder(path: Path) -> Process | None:
 def _named(path: Path) -> Process:
     """Return the process that a lock's file names; an unknown one in the moment before it does."""
     try:
-        return Process(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return disk.read_json(path, Process)
+    except ArtefactError:
         return Process("this machine", 0, 0.0)
 
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import sealed
+from pipeline import disk, sealed
 from pipeline.contents.base import Content, Raws, Stored
+from pipeline.errors import ArtefactError
 from pipeline.metrics.estimates import Estimate, mean
 from pipeline.metrics.features import SAMPLES
 from pipeline.metrics.histograms import jensen_shannon
@@ -22,6 +23,15 @@ ITEMS = 1000
 TRAIN = 50_000
 """Items of train that copies are looked for in, at most."""
 FILE, BASELINES = "own.safetensors", "baselines.json"
+
+
+@dataclass(frozen=True)
+class _About:
+    """What own.safetensors says beside its arrays."""
+
+    floors: dict[str, float]
+    bins: dict[str, int]
+    items: int
 
 
 @dataclass(frozen=True)
@@ -78,12 +88,15 @@ class Real:
         """
         from scipy.sparse import csr_array
 
-        arrays, about = sealed.read(folder / FILE)
+        arrays, about = sealed.read(folder / FILE, _About)
         histograms = {}
-        for name, bins in about["bins"].items():
-            parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
-            histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
-        return cls(histograms, about["floors"], about["items"])
+        try:
+            for name, bins in about.bins.items():
+                parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
+                histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
+        except (KeyError, ValueError) as error:
+            raise ArtefactError(f"{folder / FILE}: cannot be read (no histogram: {error}); {disk.CURE}") from error
+        return cls(histograms, about.floors, about.items)
 
 
 def _scores(content: Content, raws: Raws, train: Stored) -> dict[str, NDArray[np.float64]]:

@@ -14,7 +14,8 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from pipeline import artefacts, claims, committed, disk, gate, leaderboard, ledger, models, project, registry, tracking
+from pipeline import artefacts, claims, committed, gate, leaderboard, ledger, models, project, registry, tracking
+from pipeline.artefacts import Registered
 from pipeline.errors import ArtefactError, TrackingError, UserError
 from pipeline.gate import Judgement
 from pipeline.ledger import CHAMPION, PREVIOUS, Entry
@@ -106,8 +107,7 @@ def show(name: str | None, as_json: bool) -> None:
 
 def _own(client: MlflowClient) -> tuple[str, str]:
     """Return the name and the version of the model that this workspace holds, also where DVC restored it."""
-    left = disk.read_json(project.workspace() / artefacts.REPORTS / "register" / "version.json")
-    name, digest = str(left["name"]), artefacts.model_digest(project.workspace() / artefacts.MODEL)
+    name, digest = _own_name(), artefacts.model_digest(project.workspace() / artefacts.MODEL)
     with tracking.reaching():
         found = registry.find(client, name, digest)
     if found is None:
@@ -215,8 +215,7 @@ def _assert_registered(client: MlflowClient, name: str) -> None:
 
 def _own_name() -> str:
     """Return the name that this workspace registered its model under."""
-    left = disk.read_json(project.workspace() / artefacts.REPORTS / "register" / "version.json")
-    return str(left["name"])
+    return Registered.read(project.workspace()).name
 
 
 def _say(line: str) -> None:

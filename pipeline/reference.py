@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import sealed
+from pipeline import disk, sealed
+from pipeline.errors import ArtefactError
 
 
 @dataclass(frozen=True)
@@ -40,5 +42,8 @@ class Reference:
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        arrays, _ = sealed.read(folder / "reference.safetensors")
+        path = folder / "reference.safetensors"
+        arrays, _ = sealed.read(path, NoneType)
+        if arrays.keys() != {each.name for each in fields(cls)}:
+            raise ArtefactError(f"{path}: cannot be read (its arrays are {', '.join(sorted(arrays))}); {disk.CURE}")
         return cls(**arrays)

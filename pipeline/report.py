@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import disk, pages
+from pipeline import evidence, pages
 from pipeline.metrics.direction import LESS, MORE
 from pipeline.pages import Drawing, Span
 from pipeline.params import flatten
@@ -42,8 +42,8 @@ def write(
     `read` are parts of a page that stand for a picture of their name, `baselines` the scores of each of them, and
     `champion` is what the registry held when the model was evaluated.
     """
-    protocol = disk.read_json(folder / "protocol.json")
-    said, rival = _champion(champion, str(lineage["model_digest"]), str(protocol["digest"]))
+    protocol = evidence.protocol(folder)
+    said, rival = _champion(champion, str(lineage["model_digest"]), protocol["digest"])
     kinds = {"own": "this model", "tick": "real items"} | ({"other": "the champion"} if rival else {})
     parts = [
         pages.heading("Scores on test"),

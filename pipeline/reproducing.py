@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline import artefacts, disk, project, registry, rerun, tracking
 from pipeline.artefacts import SavedModel
 from pipeline.comparison import differences
+from pipeline.environment import Environment
 from pipeline.errors import TrackingError, UserError
 from pipeline.lineage import ENVIRONMENT, PATCH
 from pipeline.params import flatten
@@ -75,8 +76,8 @@ def _fetch(uri: str, temporary: Path) -> tuple[Mapping[str, str], Recipe]:
         raise TrackingError(f"{uri} does not say how it was made; register it from a commit to have it say so")
     kept = registry.kept(version, temporary)
     folder = registry.download(client, uri, temporary / "registered")
-    environment = disk.read_json(kept / ENVIRONMENT)
-    code = environment.pop("code", {})  # which versions of before did not record
+    environment = disk.read_json(kept / ENVIRONMENT, Environment, f"{uri} has lost how it was made; register it again")
+    code = environment.pop("code", {})
     return tags, Recipe(tags["git.commit"], SavedModel.read(folder), environment, code, kept)
 
 
@@ -92,7 +93,7 @@ def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
     """Yield the kind and the name of each thing that differs, as it was and as it is."""
     before, now = recipe.model, SavedModel.read(clone / artefacts.MODEL)
-    environment = disk.read_json(clone / artefacts.REPORTS / "train" / ENVIRONMENT)
+    environment = disk.read_json(clone / artefacts.REPORTS / "train" / ENVIRONMENT, Environment)
     code = environment.pop("code", {})
     parts = {
         "code": differences(recipe.code, code) if recipe.code and code else [],

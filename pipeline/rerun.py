@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import artefacts, params, processes
+from pipeline import artefacts, params, processes, yaml_files
 from pipeline.artefacts import SavedModel
 from pipeline.errors import ArtefactError, TrainingError
 from pipeline.lineage import PATCH
@@ -76,10 +76,15 @@ def _check_out(recipe: Recipe, workspace: Path, folder: Path) -> None:
 def _set_params(recipe: Recipe, folder: Path) -> None:
     """Write the params of the training over those of the commit, where they are others."""
     path = folder / params.FILE
-    before = yaml.safe_load(path.read_text())
-    after = dict(before)
-    for name, value in {**recipe.model.params, "runtime": recipe.environment["runtime"]}.items():
-        after[name] = {**before.get(name, {}), **value} if isinstance(value, Mapping) else value
+    try:
+        before = yaml_files.parse(path.read_bytes())
+        after = dict(before)
+        for name, value in {**recipe.model.params, "runtime": recipe.environment["runtime"]}.items():
+            after[name] = {**before.get(name, {}), **value} if isinstance(value, Mapping) else value
+    except (OSError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            f"{params.FILE} of commit {recipe.commit} cannot be read ({error}); no training can be made of that commit"
+        ) from error
     if after != before:
         path.write_text(yaml.safe_dump(after, sort_keys=False))
 

@@ -42,7 +42,7 @@ class SafetensorsIO(CheckpointIO):
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
                 tree: dict[str, Any] = _unpack(json.loads(file.metadata()[TREE]), tensors)
-        except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+        except (KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
             raise TrainingError(f"{path}: no checkpoint ({error}); remove it to go on from the one before") from error
         return tree
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from pipeline import disk
 from pipeline.errors import ArtefactError
 
 SEAL = "seal"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What holds a file together: its plain values, as JSON, and the digest of these and of its arrays."""
+
+    about: str
+    sha256: str
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], about: Any = None) -> None:
@@ -25,22 +36,21 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], about: Any = None) -> 
     path.write_bytes(save(dict(arrays), {SEAL: seal}))
 
 
-def read(path: Path) -> tuple[dict[str, NDArray[Any]], Any]:
-    """Return the arrays and the plain values of a file.
+def read(path: Path, kind: type[T]) -> tuple[dict[str, NDArray[Any]], T]:
+    """Return the arrays of a file, and its plain values as a type that pydantic knows.
 
     Raises:
-        ArtefactError: it is missing, no such file, or not as it was written.
+        ArtefactError: it is missing, no such file, not as it was written, or its values are not of that type.
     """
     try:
         with safe_open(path, "np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-            seal = json.loads(file.metadata()[SEAL])
-        whole = seal["sha256"] == _digest(arrays, seal["about"])
-    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+            seal = disk.parse_json(file.metadata()[SEAL], Seal, str(path))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
-    if not whole:
+    if seal.sha256 != _digest(arrays, seal.about):
         raise ArtefactError(f"{path}: damaged, its digest is not the one that it holds; run `dvc repro` to make it")
-    return arrays, json.loads(seal["about"])
+    return arrays, disk.parse_json(seal.about, kind, str(path))
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], told: str) -> str:

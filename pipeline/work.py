@@ -20,6 +20,7 @@ from pipeline.processes import Process
 from pipeline.spool import Spool
 
 PACKAGE = __name__.partition(".")[0]
+FORGET = "remove it, and the training goes on without"
 
 
 def fingerprint(what: Mapping[str, Any]) -> str:
@@ -56,7 +57,7 @@ class Work:
     @property
     def record(self) -> RunRecord | None:
         """The run that the training began, if it was killed after that."""
-        return RunRecord(**disk.read_json(self._run)) if self._run.is_file() else None
+        return disk.read_json(self._run, RunRecord, FORGET) if self._run.is_file() else None
 
     @record.setter
     def record(self, value: RunRecord) -> None:
@@ -67,7 +68,7 @@ class Work:
         path = self.folder / "ticket.json"
         if not path.is_file():
             disk.write_json(path, uuid.uuid4().hex)
-        return str(disk.read_json(path))
+        return disk.read_json(path, str, FORGET)
 
     @property
     def trainer(self) -> Process | None:

@@ -64,7 +64,7 @@ made_with = {"seed": seed, "family": "vae", "vae": settings, "train": params.tra
 about = SavedModel("vae", "image", made_with, data.digest)
 with disk.replacing(folder) as temporary:
     models.save(temporary, families.build("vae", settings, data.spec), about)
-RunRecord(str(seed) * 32, str(data.about["source"]), str(seed) * 16).write(Path())
+RunRecord(str(seed) * 32, data.about["source"], str(seed) * 16).write(Path())
 """
 
 
@@ -99,6 +99,7 @@ def register_twice(folder):
         "counts": {"train": 8, "val": 2, "test": 2},
         "rejected": 0,
         "duplicates": 0,
+        "files": {},
         "classes": ["."],
     }
     (folder / "data/prepared/dataset.json").write_text(json.dumps(about))

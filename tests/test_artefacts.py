@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from described import DATASET
 
 from pipeline import artefacts, disk
 from pipeline.artefacts import PREPARED, PreparedData, RunRecord, SavedModel
@@ -13,15 +14,7 @@ from pipeline.errors import ArtefactError
 def test_prepared_data_are_read_as_they_were_written(tmp_path):
     folder = tmp_path / PREPARED
     folder.mkdir(parents=True)
-    about = {
-        "seed": 0,
-        "content": "image",
-        "settings": {"side": 16, "channels": 3},
-        "learnt": {},
-        "prepare": {"source": "here"},
-        "classes": ["a", "b"],
-        "digest": "abc",
-    }
+    about = DATASET | {"settings": {"side": 16, "channels": 3}, "digest": "abc"}
     np.save(folder / "val.npy", np.zeros((5, 3, 16, 16), np.uint8))
     np.save(folder / "val_labels.npy", np.arange(5, dtype=np.int32))
     files = {path.name: disk.sha256(path) for path in folder.glob("*.npy")}

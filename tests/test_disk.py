@@ -40,7 +40,7 @@ def test_json_has_the_same_bytes_whatever_the_order_of_keys(tmp_path):
     disk.write_json(tmp_path / "a.json", {"b": 1, "a": {"d": [1, 2], "c": None}})
     disk.write_json(tmp_path / "b.json", {"a": {"c": None, "d": [1, 2]}, "b": 1})
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert disk.read_json(tmp_path / "a.json") == {"a": {"c": None, "d": [1, 2]}, "b": 1}
+    assert disk.read_json(tmp_path / "a.json", dict) == {"a": {"c": None, "d": [1, 2]}, "b": 1}
 
 
 def test_json_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path):
@@ -48,14 +48,14 @@ def test_json_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path):
     (tmp_path / ".writing").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space"):
         disk.write_json(tmp_path / "a.json", {"a": list(range(100_000))})
-    assert disk.read_json(tmp_path / "a.json") == {"a": 1}
+    assert disk.read_json(tmp_path / "a.json", dict) == {"a": 1}
 
 
 def test_what_a_killed_write_left_does_not_hinder_the_next(tmp_path):
     (tmp_path / ".writing").write_text("half of a file, longer than the next one")
     disk.write_json(tmp_path / "a.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    assert disk.read_json(tmp_path / "a.json") == {"a": 1}
+    assert disk.read_json(tmp_path / "a.json", dict) == {"a": 1}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -70,7 +70,7 @@ def test_json_that_is_missing_or_damaged_is_one_line_that_names_it(tmp_path, dam
     if damage is not None:
         (tmp_path / "a.json").write_bytes(damage)
     with pytest.raises(ArtefactError, match=r"a\.json.*dvc repro") as caught:
-        disk.read_json(tmp_path / "a.json")
+        disk.read_json(tmp_path / "a.json", dict)
     assert "\n" not in str(caught.value)
 
 

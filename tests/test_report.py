@@ -2,6 +2,7 @@ import csv
 from dataclasses import replace
 
 import pytest
+from described import PROTOCOL
 from PIL import Image
 
 from pipeline import disk, report
@@ -22,7 +23,7 @@ LINEAGE = {"family": "vae", "params": {"vae": {"beta": 1.5}}, "model_digest": "a
 def folder(tmp_path):
     for name in report.PICTURES:
         Image.new("RGB", (8, 8), "blue").save(tmp_path / f"{name}.png")
-    disk.write_json(tmp_path / "protocol.json", {"split": "test", "samples": 2000, "digest": "p"})
+    disk.write_json(tmp_path / "protocol.json", PROTOCOL | {"split": "test"})
     table(tmp_path / "classes.csv", ["class", "samples", "test"], ["Coat", "0.25", "0.5"], ["Bag", "0.75", "0.5"])
     table(tmp_path / "curves/val/elbo.csv", ["epoch", "value"], ["1", "-90"], ["2", "-80.5"])
     return tmp_path

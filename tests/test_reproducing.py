@@ -1,12 +1,13 @@
 import dataclasses
 
 import pytest
+from described import MACHINE
 
 from pipeline import disk, reproducing
 from pipeline.errors import UserError
 from pipeline.rerun import Recipe
 
-ENVIRONMENT = {"threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.1.0"}}
+ENVIRONMENT = MACHINE | {"threads": 1, "packages": {"torch": "2.13.0", "numpy": "2.1.0"}}
 
 
 def write(folder, about, environment, code):
@@ -48,7 +49,7 @@ def test_a_param_is_named_with_both_values(found):
 
 
 def test_packages_are_named_with_both_versions_and_those_that_are_missing(found):
-    other = {"threads": 2, "packages": {"torch": "2.14.0"}}
+    other = MACHINE | {"threads": 2, "packages": {"torch": "2.14.0"}}
     assert found(environment=other) == [
         ("environment", "packages.numpy was 2.1.0, is not there"),
         ("environment", "packages.torch was 2.13.0, is 2.14.0"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from described import DATASET
 
 from pipeline import checkpoints, disk, models
 from pipeline.artefacts import PREPARED, PreparedData
@@ -93,7 +94,7 @@ def write_data(folder, toy):
     np.save(prepared / "train.npy", toy.items(4))
     np.save(prepared / "train_labels.npy", np.zeros(4, np.int32))
     files = {path.name: disk.sha256(path) for path in prepared.glob("*.npy")}
-    disk.write_json(prepared / "dataset.json", {"files": files})
+    disk.write_json(prepared / "dataset.json", DATASET | {"files": files})
 
 
 def write_checkpoint(folder, toy):

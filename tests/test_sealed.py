@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def data(tmp_path_factory):
 def refused(path, data):
     path.write_bytes(data)
     with pytest.raises(ArtefactError, match=r"dvc repro") as caught:
-        sealed.read(path)
+        sealed.read(path, Any)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -39,7 +40,7 @@ def test_what_is_read_is_what_was_written(tmp_path_factory, names, dtype, shape,
     path = tmp_path_factory.mktemp("sealed") / "file"
     arrays = {name: np.full(shape, i, dtype) for i, name in enumerate(names) if name != "__metadata__"}
     sealed.write(path, arrays, about)
-    found, told = sealed.read(path)
+    found, told = sealed.read(path, Any)
     assert told == about
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
@@ -75,4 +76,4 @@ def test_a_file_without_its_digest_is_one_line(tmp_path, seal):
 
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(ArtefactError, match="cannot be read"):
-        sealed.read(tmp_path / "file")
+        sealed.read(tmp_path / "file", Any)

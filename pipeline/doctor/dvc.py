@@ -72,7 +72,7 @@ def _takers(root: Path, name: Path) -> Iterator[Finding]:
     cure = f"Once no dvc runs here:\n    rm {shlex.quote(str(root / name))}"
     try:
         entries = SCHEMA(json.loads(_settled(root / name)))
-    except (ValueError, Invalid):
+    except (RecursionError, ValueError, Invalid):
         yield Finding("locks", False, f"{name} is damaged, and DVC refuses to run. {cure}")
         return
     takers = {each["pid"]: each["cmd"] for each in chain(entries["write"].values(), *entries["read"].values())}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from itertools import chain
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
+
+from pipeline import disk
+from pipeline.errors import ArtefactError
 
 if TYPE_CHECKING:
     from dvc.repo.experiments.queue.base import QueueEntry
@@ -28,6 +30,13 @@ class Stuck:
     baseline: str
     executor: int | None
     commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What DVC's file on a task says, of which this is all that is needed here."""
+
+    root_dir: str
 
 
 class Executor(NamedTuple):
@@ -80,8 +89,16 @@ def _described(task: QueueEntry, executor: Executor | None, queue: LocalCeleryQu
         # of a task that died before it was set up, the first removes what it would run, the second the task
         *[f"dvc queue remove {rev}"] * (2 if task.stash_rev in queue.stash.stash_revs else 1),
     ]
-    if info.is_file() and (copy := Path(json.loads(info.read_text())["root_dir"])).is_dir():
+    if (copy := _copy(info)) and copy.is_dir() and copy.is_relative_to(root):
         # last, since `dvc exp show` fails where a running task has no copy
         commands.append(f"rm -rf {shlex.quote(str(copy.relative_to(root)))}")
     pid = executor.pid if executor else None
     return Stuck(task.name or rev, rev, task.baseline_rev[:7], pid, tuple(commands))
+
+
+def _copy(info: Path) -> Path | None:
+    """Return the copy of the repository that a task computes in; None where the task's file does not name it."""
+    try:
+        return Path(disk.read_json(info, Info).root_dir)
+    except ArtefactError:
+        return None

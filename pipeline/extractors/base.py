@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,15 @@ from pipeline.errors import ArtefactError
 from pipeline.params import FeaturesParams
 
 ABOUT, WEIGHTS = "extractor.json", "extractor.safetensors"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What extractor.json says whatever the extractor."""
+
+    extractor: str
+    weights_sha256: str
 
 
 class Extractor(Protocol):
@@ -80,19 +90,18 @@ def write(folder: Path, name: str, about: Mapping[str, Any], weights: Mapping[st
     disk.write_json(folder / ABOUT, {**about, "extractor": name, "weights_sha256": digest(folder)})
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what `write` wrote, but for the name.
+def read(folder: Path, kind: type[T]) -> tuple[T, dict[str, Tensor]]:
+    """Return what `write` wrote, what builds the network as a type that pydantic knows.
 
     Raises:
         ArtefactError: it is missing or damaged.
     """
-    about, path = disk.read_json(folder / ABOUT), folder / WEIGHTS
+    saved, about, path = disk.read_json(folder / ABOUT, Saved), disk.read_json(folder / ABOUT, kind), folder / WEIGHTS
     try:
-        about.pop("extractor")
-        if not path.is_file() or digest(folder) != about.pop("weights_sha256"):
+        if not path.is_file() or digest(folder) != saved.weights_sha256:
             raise ArtefactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; run `dvc repro`")
         return about, load_file(path)
-    except (AttributeError, KeyError, OSError, SafetensorError, TypeError) as error:
+    except (OSError, SafetensorError) as error:
         raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from pipeline import progress
@@ -35,6 +36,7 @@ TOLD = 0.1
 """Share of what guessing the commonest class leaves, that an extractor has to tell for labels to be worth learning."""
 RUN = 8
 """Places that are moved together."""
+Task = Literal["labels", "order"]
 
 
 CONVOLUTIONS: dict[str, tuple[type[nn.Conv1d | nn.Conv2d], type[nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d]]] = {
@@ -48,10 +50,10 @@ class About:
     """What extractor.json says: enough to build the network, and what it was fitted to."""
 
     shape: tuple[int, ...]
-    width: int
-    dimensions: int
-    classes: int
-    task: str
+    width: PositiveInt
+    dimensions: PositiveInt
+    classes: PositiveInt
+    task: Task
 
 
 class InDomain(nn.Module):
@@ -128,11 +130,11 @@ class InDomain(nn.Module):
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        about, weights = base.read(folder)
+        about, weights = base.read(folder, About)
         try:
-            extractor = cls(About(**about | {"shape": tuple(about["shape"])}), spec)
+            extractor = cls(about, spec)
             extractor.load_state_dict(weights)
-        except (KeyError, RuntimeError, TypeError) as error:
+        except (ArithmeticError, RuntimeError, ValueError) as error:
             said = str(error).splitlines()[0]
             raise ArtefactError(
                 f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({said}); run `dvc repro`"
@@ -149,7 +151,8 @@ def fit(
     seed: int,
 ) -> InDomain:
     """Fit an extractor to items (n, *shape): to their labels, or without them to the order that each is in."""
-    outputs, task = (ORDERS, "order") if labels is None else (classes, "labels")
+    task: Task = "order" if labels is None else "labels"
+    outputs = ORDERS if labels is None else classes
     about = About(spec.shape, settings.width, settings.dimensions, outputs, task)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "extractor"))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -26,6 +27,13 @@ from pipeline.extractors import base, weights
 from pipeline.params import FeaturesParams
 
 SIDE, DIMENSIONS, BATCH = 299, 2048, 16
+
+
+@dataclass(frozen=True)
+class About:
+    """What extractor.json says."""
+
+    precision: Literal["float32", "bfloat16"]
 
 
 class Inception:
@@ -104,9 +112,9 @@ class Inception:
         Raises:
             ArtefactError: it is missing or damaged.
         """
-        about, published = base.read(folder)
+        about, published = base.read(folder, About)
         try:
-            return cls(published, about["precision"], spec)
+            return cls(published, about.precision, spec)
         except (KeyError, RuntimeError) as error:
             said = str(error).partition("\n")[0]
             raise ArtefactError(f"{folder / base.WEIGHTS}: {said}; run `dvc repro` to make it") from error

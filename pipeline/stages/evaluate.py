@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import asdict, replace
+from typing import Any
 
 from pipeline import artefacts, disk, evaluation, gallery, models, pictures, project, report, stale, team, tracking
 from pipeline.artefacts import PreparedData, RunRecord
@@ -22,7 +23,9 @@ def main() -> None:
     params, features = Params.load(workspace), workspace / artefacts.FEATURES
     data, model = PreparedData.open(workspace, params.of_data), models.load(workspace / artefacts.MODEL)
     stale.refuse(artefacts.MODEL, model.about.params, params.of_model, "train")
-    stale.refuse(artefacts.FEATURES, disk.read_json(features / artefacts.PARAMS), params.of_features, "features")
+    made = disk.read_json(features / artefacts.PARAMS, dict[str, Any])
+    stale.refuse(artefacts.FEATURES, made, params.of_features, "features")
+    baselines = disk.read_json(features / BASELINES, dict[str, dict[str, float]])
     members = team.assemble(params.runtime)
     if not leads():
         follow(lambda: evaluation.draw(model, features, params.evaluate, params.seed, members))
@@ -49,10 +52,7 @@ def main() -> None:
         }
         name = data.registered_as(params.register_)
         champion = tracking.scored(tracked.client, f"models:/{name}@{CHAMPION}")
-        curves, baselines = (
-            workspace / artefacts.REPORTS / "train" / "curves",
-            disk.read_json(features / BASELINES),
-        )
+        curves = workspace / artefacts.REPORTS / "train" / "curves"
         report.write(folder, found.scores, found.parts, baselines, lineage, curves, champion)
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.evidence.protocol}))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, card, contents, disk, lineage, project, registry, serving, stale, tracking
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline import artefacts, card, contents, disk, evidence, lineage, project, registry, serving, stale, tracking
+from pipeline.artefacts import PreparedData, Registered, RunRecord, SavedModel
 from pipeline.card import Subject
+from pipeline.environment import Environment
 from pipeline.errors import run
 from pipeline.params import Params
 from pipeline.revision import Revision
@@ -23,13 +24,13 @@ def main() -> None:
     data = PreparedData.open(workspace, params.of_data)
     name = data.registered_as(params.register_)
     scores = artefacts.scores(workspace)
-    protocol = disk.read_json(workspace / artefacts.REPORTS / "evaluate" / "protocol.json")
+    protocol = evidence.protocol(workspace / artefacts.REPORTS / "evaluate")
     folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
     about = SavedModel.read(folder)
     stale.refuse(artefacts.MODEL, about.params, params.of_model, "train")
     wanted = params.evaluate.model_dump()
     wanted["reconstructions"] = min(wanted["reconstructions"], protocol["real"])
-    scored = {"seed": protocol["seed"], "evaluate": {name: protocol[name] for name in wanted}}
+    scored = {"seed": protocol["seed"], "evaluate": {name: value for name, value in protocol.items() if name in wanted}}
     stale.refuse(artefacts.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
     signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
@@ -59,21 +60,15 @@ def main() -> None:
             **lineage.evaluation(workspace, beside),
             **{key: f"{scores[key]:.6g}" for key in card.spans(card.told(scores))},
         }
-        environment = disk.read_json(beside / lineage.ENVIRONMENT)
-        made = RunRecord(**disk.read_json(beside / lineage.TRAINING))
+        environment = disk.read_json(beside / lineage.ENVIRONMENT, Environment)
+        made = disk.read_json(beside / lineage.TRAINING, RunRecord)
         subject = Subject(name, about, data.about, scores, made, environment, lineage.committed(workspace), tags)
         (beside / "card.md").write_text(card.text(subject, pictures=True))
         with tracking.reaching():
             described = card.text(subject, pictures=False)
             version = registry.register(tracked, name, folder, signature, tags, described, beside)
         tracked.tags({tracking.REGISTERED: f"models:/{name}/{version.version}"})
-    left = {
-        "name": name,
-        "version": int(version.version),
-        "run_id": tracked.id,
-        "model_digest": tags[registry.DIGEST],
-    }
-    disk.write_json(workspace / artefacts.REPORTS / "register" / "version.json", left)
+    Registered(name, int(version.version), tracked.id, tags[registry.DIGEST]).write(workspace)
 
 
 if __name__ == "__main__":

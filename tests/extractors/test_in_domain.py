@@ -125,7 +125,7 @@ def test_damaged_weights_are_one_line_that_names_them(toy, fitted, tmp_path, dam
 
 def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, tmp_path):
     fitted.save(tmp_path)
-    about = disk.read_json(tmp_path / "extractor.json")
+    about = disk.read_json(tmp_path / "extractor.json", dict)
     disk.write_json(tmp_path / "extractor.json", about | {"dimensions": 16})
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
         InDomain.load(tmp_path, toy.spec)
