@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import claims
-from pipeline.errors import TrackingError
+from pipeline.errors import ArtefactError, TrackingError
 
 NAME = "clothes"
 COUNT = """
@@ -93,3 +93,11 @@ def test_an_error_leaves_no_claim(client):
     with pytest.raises(ZeroDivisionError), claims.alone(client, NAME):
         os.getpid() / 0
     assert left(client) == []
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '"x"', "no JSON", '{"host": "elsewhere", "pid": 1, "started": 0.0}'])
+def test_a_claim_that_is_none_is_one_line_that_names_it(client, text):
+    client.set_registered_model_tag(NAME, f"{claims.CLAIM}theirs", text)
+    with pytest.raises(ArtefactError, match=r"claim\.theirs of clothes: .*delete it"), claims.alone(client, NAME):
+        pytest.fail("it was passed over")
+    assert left(client) == [f"{claims.CLAIM}theirs"]

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from pipeline import own, sealed
 from pipeline.errors import ArtefactError
 from pipeline.evidence import Evidence
 from pipeline.metrics.estimates import Estimate, mean
+from pipeline.own import Real
+from pipeline.reference import Reference
 
 
 def written(folder):
@@ -38,3 +41,46 @@ def test_the_bytes_depend_on_the_content_alone(tmp_path):
         (tmp_path / name).mkdir()
         written(tmp_path / name)
     assert (tmp_path / "a/influences.safetensors").read_bytes() == (tmp_path / "b/influences.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "about"),
+    [
+        ({}, {}),
+        ({}, []),
+        ({}, {"protocol": {}, "scores": {}}),
+        ({}, {"protocol": {"seed": "x"}, "scores": {}}),
+        ({}, {"protocol": {"seed": 0}, "scores": {"fid": []}}),
+        ({"fid/test": np.ones(2)}, {"protocol": {"seed": 0}, "scores": {}}),
+    ],
+)
+def test_influences_that_say_something_else_are_one_line(tmp_path, arrays, about):
+    sealed.write(tmp_path / "influences.safetensors", arrays, about)
+    with pytest.raises(ArtefactError, match=r"influences\.safetensors: cannot be read .*dvc repro"):
+        Evidence.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "about"),
+    [
+        ({}, {}),
+        ({}, "x"),
+        ({}, {"floors": {"a": None}, "bins": {}, "items": 1}),
+        ({}, {"floors": {}, "bins": {"gram": 4}, "items": 1}),
+        ({f"gram/{part}": np.arange(3) for part in ("data", "indices", "indptr")}, {"bins": {"gram": 4}}),
+        (
+            {f"gram/{part}": np.ones((2, 2)) for part in ("data", "indices", "indptr")},
+            {"floors": {}, "bins": {"gram": 4}, "items": 1},
+        ),
+    ],
+)
+def test_histograms_of_real_items_that_are_none_are_one_line(tmp_path, arrays, about):
+    sealed.write(tmp_path / own.FILE, arrays, about)
+    with pytest.raises(ArtefactError, match=r"own\.safetensors: cannot be read .*dvc repro"):
+        Real.read(tmp_path)
+
+
+def test_features_under_other_names_are_one_line(tmp_path):
+    sealed.write(tmp_path / "reference.safetensors", {"other": np.ones(2)})
+    with pytest.raises(ArtefactError, match=r"reference\.safetensors: cannot be read .*dvc repro"):
+        Reference.read(tmp_path)

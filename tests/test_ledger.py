@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import RegisteredModel, RegisteredModelTag
 
 from pipeline import ledger
+from pipeline.errors import ArtefactError
 from pipeline.ledger import Entry
 
 NAME = "clothes"
@@ -102,3 +104,11 @@ def test_a_promotion_that_was_killed_before_any_of_its_steps_loses_no_alias_and_
     assert ledger.aliases(client, NAME) == expected
     assert len(ledger.entries(client, NAME)) == (1 if at == 0 else 2)
     assert ledger.finish(client, NAME) is None
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '"x"', "", "[" * 100_000, '{"what": "party"}'])
+def test_an_entry_that_is_none_is_one_line_that_names_it(text):
+    entry = RegisteredModel(NAME, tags=[RegisteredModelTag(f"{ledger.ENTRY}000001", text)])
+    with pytest.raises(ArtefactError, match=r"tag ledger\.000001 of clothes: cannot be read") as caught:
+        ledger._entries(entry)
+    assert "\n" not in str(caught.value)

@@ -134,7 +134,7 @@ def test_looking_for_the_holder_hinders_nobody_who_takes_the_lock(lock):
             other.kill()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "null", "[" * 100_000])
 def test_a_holder_that_has_not_named_itself_yet_is_an_unknown_one(held, text):
     lock, _ = held
     lock.write_text(text)

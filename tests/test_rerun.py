@@ -111,3 +111,14 @@ def test_data_come_from_the_source_where_no_cache_has_them_and_are_missed_in_one
     rerun._bring_data(made, place, tmp_path / "clone")
     assert (tmp_path / "clone/data/prepared/a.txt").read_text() == "an item"
     assert not [path for path in (place / ".dvc/cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "[1]", "x", "seed: !!int abc", "prepare: 5", "a: " + "[" * 5000, "a: &a [1]\nb: [" + "*a, " * 99 + "]"],
+)
+def test_params_of_a_commit_that_are_none_are_one_line(place, kept, text):
+    made = recipe(place, kept)
+    (place / "params.yaml").unlink() if text is None else (place / "params.yaml").write_text(text)
+    with pytest.raises(ArtefactError, match=r"params\.yaml of commit [0-9a-f]{40} cannot be read"):
+        rerun._set_params(made, place)
