@@ -68,8 +68,16 @@ class PreparedData:
 
     @property
     def content(self) -> Content:
-        """The content that encoded it."""
-        return contents.build(self.about["content"], self.about["settings"], self.about["learnt"])
+        """The content that encoded it.
+
+        Raises:
+            ArtefactError: dataset.json describes none.
+        """
+        try:
+            return contents.build(self.about["content"], self.about["settings"], self.about["learnt"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            path = self.folder / "dataset.json"
+            raise ArtefactError(f"{path}: cannot be read (it describes no content: {error}); {disk.CURE}") from error
 
     @property
     def spec(self) -> DataSpec:

@@ -38,6 +38,13 @@ def test_prepared_data_that_are_missing_are_one_line_that_says_what_to_do(tmp_pa
         PreparedData.open(tmp_path)
 
 
+@pytest.mark.parametrize("changes", [{"content": "smells"}, {"settings": {}}])
+def test_prepared_data_of_no_content_are_one_line_that_says_what_to_do(tmp_path, changes):
+    disk.write_json(tmp_path / PREPARED / "dataset.json", DATASET | changes)
+    with pytest.raises(ArtefactError, match=r"dataset\.json.*no content.*dvc repro"):
+        _ = PreparedData.open(tmp_path).spec
+
+
 def test_a_description_of_a_model_is_read_as_it_was_written(toy, tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"weights")
     toy.about("vae").write(tmp_path)

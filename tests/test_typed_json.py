@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from argparse import Namespace
 
 import pytest
 from described import DATASET, MACHINE, PROTOCOL
 
-from pipeline import artefacts, evidence, extractors, lineage, promoting, reproducing
+from pipeline import artefacts, cli, evidence, extractors, lineage, promoting, reproducing
 from pipeline.artefacts import PreparedData, RunRecord
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
@@ -111,21 +112,24 @@ def workspace(registered, tmp_path, monkeypatch):
     return folder
 
 
-def test_register_and_evaluate_refuse_each_file_of_another_kind(workspace):
-    stages = {
-        "data/prepared/dataset.json": register,
-        "reports/evaluate/scores.json": register,
-        "reports/evaluate/protocol.json": register,
-        "reports/train/run.json": register,
-        "features/params.json": evaluate,
-        "features/baselines.json": evaluate,
+def test_register_evaluate_and_summary_refuse_each_file_of_another_kind(workspace):
+    cli._summary(Namespace())
+    commands = {
+        "data/prepared/dataset.json": register.main,
+        "reports/evaluate/scores.json": register.main,
+        "reports/evaluate/protocol.json": register.main,
+        "reports/train/run.json": register.main,
+        "model/model.json": lambda: cli._summary(Namespace()),
+        "reports/register/version.json": lambda: cli._summary(Namespace()),
+        "features/params.json": evaluate.main,
+        "features/baselines.json": evaluate.main,
     }
-    for name, stage in stages.items():
+    for name, command in commands.items():
         path = workspace / name
         before = path.read_bytes() if path.is_file() else None
         for text in [*WRONG.values(), '{"seed": [[]]}']:
             path.write_text(text)
-            refused(path.parent, stage.main)
+            refused(path.parent, command)
         path.write_bytes(before) if before else path.unlink()
 
 
