@@ -238,26 +238,3 @@ class RunRecord:
     def write(self, workspace: Path) -> None:
         """Leave the record for the stages after train, which ends now."""
         disk.write_json(workspace / REPORTS / "train" / "run.json", asdict(replace(self, ended=time.time())))
-
-
-@dataclass(frozen=True)
-class Registered:
-    """Which version `register` made of the model: reports/register/version.json."""
-
-    name: str
-    version: int
-    run_id: str
-    model_digest: str
-
-    @classmethod
-    def read(cls, workspace: Path) -> Self:
-        """Read what register left.
-
-        Raises:
-            ArtefactError: it is missing or names no version.
-        """
-        return disk.read_json(workspace / REPORTS / "register" / "version.json", cls)
-
-    def write(self, workspace: Path) -> None:
-        """Leave it for the verbs that speak of the model of a workspace."""
-        disk.write_json(workspace / REPORTS / "register" / "version.json", asdict(self))

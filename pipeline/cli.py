@@ -130,8 +130,9 @@ def _folder(model: str, temporary: Path) -> Path:
 
 def _summary(_: argparse.Namespace) -> None:
     from pipeline import artefacts, gallery, project
-    from pipeline.artefacts import PreparedData, Registered, SavedModel
+    from pipeline.artefacts import PreparedData, SavedModel
     from pipeline.card import MEANINGS
+    from pipeline.lineage import Registered
 
     workspace = project.workspace()
     data = PreparedData.open(workspace)

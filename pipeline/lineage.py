@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pipeline import artefacts, disk, revision, yaml_files
 from pipeline.errors import ArtefactError
@@ -14,6 +15,29 @@ from pipeline.revision import LOCK, Revision
 PATCH, ENVIRONMENT, TRAINING = "diff.patch", "environment.json", "run.json"
 EVIDENCE = "influences.safetensors"
 PICTURES = ("samples.png", "reconstructions.png", "nearest.png")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Which version `register` made of the model: reports/register/version.json."""
+
+    name: str
+    version: int
+    run_id: str
+    model_digest: str
+
+    @classmethod
+    def read(cls, workspace: Path) -> Self:
+        """Read what register left.
+
+        Raises:
+            ArtefactError: it is missing or names no version.
+        """
+        return disk.read_json(workspace / artefacts.REPORTS / "register" / "version.json", cls)
+
+    def write(self, workspace: Path) -> None:
+        """Leave it for the verbs that speak of the model of a workspace."""
+        disk.write_json(workspace / artefacts.REPORTS / "register" / "version.json", asdict(self))
 
 
 def committed(workspace: Path) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline import artefacts, claims, committed, gate, leaderboard, ledger, models, project, registry, tracking
-from pipeline.artefacts import Registered
 from pipeline.errors import ArtefactError, TrackingError, UserError
 from pipeline.gate import Judgement
 from pipeline.ledger import CHAMPION, PREVIOUS, Entry
+from pipeline.lineage import Registered
 from pipeline.params import Params
 from pipeline.registry import CHALLENGER
 

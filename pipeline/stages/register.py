@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artefacts, card, contents, disk, evidence, lineage, project, registry, serving, stale, tracking
-from pipeline.artefacts import PreparedData, Registered, RunRecord, SavedModel
+from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.card import Subject
 from pipeline.environment import Environment
 from pipeline.errors import run
@@ -68,7 +68,7 @@ def main() -> None:
             described = card.text(subject, pictures=False)
             version = registry.register(tracked, name, folder, signature, tags, described, beside)
         tracked.tags({tracking.REGISTERED: f"models:/{name}/{version.version}"})
-    Registered(name, int(version.version), tracked.id, tags[registry.DIGEST]).write(workspace)
+    lineage.Registered(name, int(version.version), tracked.id, tags[registry.DIGEST]).write(workspace)
 
 
 if __name__ == "__main__":
