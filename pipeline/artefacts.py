@@ -13,13 +13,16 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
-from pipeline import contents, disk, stale
+from pipeline import description, disk, stale
 from pipeline.contents.base import Content, DataSpec, Stored
+from pipeline.description import FORMAT
+from pipeline.disk import Digest
 from pipeline.effective import effective
 from pipeline.errors import ArtefactError
 from pipeline.params import RegisterParams, flatten
 
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
+CURE = "run `dvc repro -f prepare` to make them again"
 PARAMS = "params.json"
 """In a folder of features: what they were made with."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -42,8 +45,8 @@ class Dataset(TypedDict):
     counts: dict[Split, int]
     rejected: int
     duplicates: int
-    files: dict[str, str]
-    digest: str
+    files: dict[str, Digest]
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,10 @@ class PreparedData:
         Raises:
             ArtefactError: dataset.json describes none.
         """
-        try:
-            return contents.build(self.about["content"], self.about["settings"], self.about["learnt"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            path = self.folder / "dataset.json"
-            raise ArtefactError(f"{path}: cannot be read (it describes no content: {error}); {disk.CURE}") from error
+        path, name = self.folder / "dataset.json", self.about["content"]
+        params = {"content": name, name: self.about["settings"]}
+        description.hold(path, params, params, CURE)
+        return description.content(path, name, params, self.about["learnt"], CURE)
 
     @property
     def spec(self) -> DataSpec:
@@ -151,11 +153,6 @@ def scores(workspace: Path) -> dict[str, float]:
     return found
 
 
-FORMAT = 3
-"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, and 3
-has params that are not called `size` any more."""
-
-
 @dataclass(frozen=True)
 class SavedModel:
     """What model.json says of the weights beside it: enough to build the network, and to make it again.
@@ -192,15 +189,12 @@ class SavedModel:
         Raises:
             ArtefactError: a file is missing or no description, or the weights are not those that were saved.
         """
-        tree = disk.read_json(folder / "model.json", dict[str, Any], "restore it")
-        try:
-            digest, about = tree.pop("weights_sha256"), cls(**{"format": 1, **tree})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ArtefactError(f"{folder / 'model.json'}: describes no model ({error}); restore it") from error
-        weights = folder / "weights.safetensors"
-        if not weights.is_file() or disk.sha256(weights) != digest:
-            raise ArtefactError(f"{weights}: missing or damaged, its digest is not that in model.json; restore it")
-        return about
+        about, weights = description.read(folder), folder / "weights.safetensors"
+        if not weights.is_file() or disk.sha256(weights) != about.weights_sha256:
+            raise ArtefactError(
+                f"{weights}: missing or damaged, its digest is not that in model.json; {description.CURE}"
+            )
+        return cls(**about.model_dump(exclude={"weights_sha256"}))
 
     def write(self, folder: Path) -> None:
         """Write model.json beside the weights."""

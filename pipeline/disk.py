@@ -5,19 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from pipeline import progress
 from pipeline.errors import ArtefactError
 
 T = TypeVar("T")
 CURE = "run `dvc repro` to make it"
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("it must be a sha256, of 64 hex digits")
+    return value
+
+
+Digest = Annotated[str, AfterValidator(_sha256)]
+"""A sha256 as files hold it."""
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from pipeline import contents, families
-from pipeline.artefacts import FORMAT, SavedModel
+from pipeline import contents, families, tensors
+from pipeline.artefacts import SavedModel
 from pipeline.contents.base import Content, Stored
+from pipeline.description import CURE, FORMAT
 from pipeline.errors import ArtefactError
 from pipeline.families.base import Family
 
@@ -61,22 +62,26 @@ def load(folder: Path) -> Model:
     """Read a model, ready to sample.
 
     Raises:
-        ArtefactError: a file is missing or damaged, the weights do not belong to the description, or another version of
-            this package means something else by them.
+        ArtefactError: a file is missing or damaged, the weights do not belong to the description or are those of no
+            model, or another version of this package means something else by them.
     """
-    about = SavedModel.read(folder)
+    about, path = SavedModel.read(folder), folder / "weights.safetensors"
     if about.format != FORMAT:
         raise ArtefactError(
             f"{folder}: a model of format {about.format}, and this version of the package reads format {FORMAT}; "
             "train it again, or load it as a registered version, which carries its own code"
         )
+    content = contents.build(about.content, about.content_settings, about.learnt)
     try:
-        content = contents.build(about.content, about.content_settings, about.learnt)
-        family = families.build(about.family, about.settings, content.spec)
-        for name in family.training_only:
-            delattr(family, name)
-        family.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        said = str(error).splitlines()[0]
-        raise ArtefactError(f"{folder}: weights.safetensors do not fit model.json ({said}); restore both") from error
+        family = tensors.filled(lambda: _without_training(about, content), load_file(path))
+        family.check()
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ArtefactError(f"{path}: does not fit model.json ({error}); {CURE}") from error
     return Model(family.requires_grad_(False).eval(), content, about)
+
+
+def _without_training(about: SavedModel, content: Content) -> Family:
+    family = families.build(about.family, about.settings, content.spec)
+    for name in family.training_only:
+        delattr(family, name)
+    return family

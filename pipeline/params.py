@@ -218,7 +218,7 @@ class Params(Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ParamsError(f"{FILE}: " + "; ".join(map(_say, error.errors()))) from error
+            raise ParamsError(f"{FILE}: " + "; ".join(map(say, error.errors()))) from error
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -235,7 +235,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
-def _say(problem: Any) -> str:
+def say(problem: Any, schema: type[BaseModel] = Params) -> str:
     """Return one of pydantic's findings as `path is value: what is allowed`."""
     path = ".".join(str(name)[:80] for name in problem["loc"]) or "the file"
     if problem["type"] == "missing":
@@ -243,15 +243,15 @@ def _say(problem: Any) -> str:
     if path in RENAMED and problem["type"] == "extra_forbidden":
         return f"{path} is called {RENAMED[path]} now; rename it"
     if problem["type"] == "extra_forbidden":
-        return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc']))}"
+        return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc'], schema))}"
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error" and not problem["loc"]:
         return str(said)
     return f"{path} is {_SHORT.repr(problem['input'])}: {said}"
 
 
-def _siblings(loc: tuple[str | int, ...]) -> list[str]:
-    section: Any = Params
+def _siblings(loc: tuple[str | int, ...], schema: type[BaseModel]) -> list[str]:
+    section: Any = schema
     for name in loc[:-1]:
         section = next(f.annotation for n, f in section.model_fields.items() if name in (n, f.alias))
     return sorted(field.alias or name for name, field in section.model_fields.items())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 MOST = 20_000
 """Latents that a mixture is fitted to, but for the rest of a batch: more change it little and cost in proportion."""
+ROUNDING = 1e-3
+"""By which the weights of a mixture may sum to another number than 1."""
 
 
 class StandardNormal(nn.Module):
@@ -27,6 +29,9 @@ class StandardNormal(nn.Module):
     def fit(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
         """Stay as it is."""
 
+    def check(self) -> None:
+        """Take it as it is."""
+
 
 class GaussianMixture(nn.Module):
     """A mixture with full covariances, fitted to the aggregate posterior after training (Ghosh et al. 2020, section 4).
@@ -43,7 +48,8 @@ class GaussianMixture(nn.Module):
         super().__init__()
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, latent_dim))
-        self.register_buffer("factors", torch.eye(latent_dim).expand(components, -1, -1).clone())
+        self.register_buffer("factors", torch.zeros(components, latent_dim, latent_dim))
+        self.factors.diagonal(dim1=1, dim2=2).fill_(1)
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """Return n latents on the CPU, (n, latent_dim)."""
@@ -76,3 +82,23 @@ class GaussianMixture(nn.Module):
         self.weights.zero_()[:components] = torch.from_numpy(estimator.weights_)
         self.means[:components] = torch.from_numpy(estimator.means_)
         self.factors[:components] = torch.linalg.cholesky(torch.from_numpy(estimator.covariances_).double())
+
+    def check(self) -> None:
+        """Refuse weights, or factors, of no mixture.
+
+        Raises:
+            ValueError: weights are negative or do not sum to 1, or factors are not those of covariances.
+        """
+        total = float(self.weights.sum())
+        if (self.weights < 0).any() or abs(total - 1) > ROUNDING:
+            raise ValueError(f"the mixture's weights are {float(self.weights.min()):g} and more, and sum to {total:g}")
+        deviations = self.factors.diagonal(dim1=1, dim2=2)
+        if (deviations <= 0).any() or self.factors.triu(1).any():
+            raise ValueError("the mixture's factors are not lower triangles with positive diagonals")
+
+
+PRIORS: dict[str, Callable[[int, int], StandardNormal | GaussianMixture]] = {
+    "normal": lambda latent_dim, _: StandardNormal(latent_dim),
+    "mixture": GaussianMixture,
+}
+"""By their names in params.yaml, from the size of the latent and the number of components."""

@@ -59,7 +59,7 @@ class Toy:
             name: SETTINGS[name] | changes,
             "train": {"ema": 0.9},
         }
-        return SavedModel(name, "image", params, "digest of data")
+        return SavedModel(name, "image", params, "d" * 64)
 
 
 class Words(Toy):
@@ -77,8 +77,8 @@ class Words(Toy):
     def about(self, name, **changes):
         """Return what model.json says of it."""
         section = {"length": 16, "vocabulary": "bytes", "vocabulary_size": 1024, "field": "text", "most": 0}
-        params = {"content": "text", "text": section, name: SETTINGS[name] | changes}
-        return SavedModel(name, "text", params, "digest of data")
+        params = {"content": "text", "family": name, "text": section, name: SETTINGS[name] | changes}
+        return SavedModel(name, "text", params, "d" * 64)
 
 
 @pytest.fixture(autouse=True)

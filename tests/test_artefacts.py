@@ -14,7 +14,7 @@ from pipeline.errors import ArtefactError
 def test_prepared_data_are_read_as_they_were_written(tmp_path):
     folder = tmp_path / PREPARED
     folder.mkdir(parents=True)
-    about = DATASET | {"settings": {"side": 16, "channels": 3}, "digest": "abc"}
+    about = DATASET | {"settings": {"side": 16, "channels": 3}, "digest": "a" * 64}
     np.save(folder / "val.npy", np.zeros((5, 3, 16, 16), np.uint8))
     np.save(folder / "val_labels.npy", np.arange(5, dtype=np.int32))
     files = {path.name: disk.sha256(path) for path in folder.glob("*.npy")}
@@ -24,7 +24,7 @@ def test_prepared_data_are_read_as_they_were_written(tmp_path):
     assert isinstance(data.array("val"), np.memmap)
     assert data.labels("val").tolist() == [0, 1, 2, 3, 4]
     assert data.classes == ["a", "b"]
-    assert data.digest == "abc"
+    assert data.digest == "a" * 64
     assert data.params == {
         "seed": 0,
         "content": "image",
@@ -38,10 +38,20 @@ def test_prepared_data_that_are_missing_are_one_line_that_says_what_to_do(tmp_pa
         PreparedData.open(tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{"content": "smells"}, {"settings": {}}])
-def test_prepared_data_of_no_content_are_one_line_that_says_what_to_do(tmp_path, changes):
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"content": "smells"}, "content is 'smells'"),
+        ({"settings": {}}, "image.side is missing"),
+        ({"settings": {"side": 0, "channels": 1}}, "image.side is 0"),
+        ({"settings": {"side": True, "channels": 1}}, "image.side is True"),
+        ({"settings": {"side": 16, "channels": 1, "shade": 2}}, "image.shade is unknown"),
+        ({"learnt": {"alphabet": [1]}}, "no content"),
+    ],
+)
+def test_prepared_data_of_no_content_are_one_line_that_says_what_to_do(tmp_path, changes, said):
     disk.write_json(tmp_path / PREPARED / "dataset.json", DATASET | changes)
-    with pytest.raises(ArtefactError, match=r"dataset\.json.*no content.*dvc repro"):
+    with pytest.raises(ArtefactError, match=rf"dataset\.json: .*{said}.*dvc repro -f prepare"):
         _ = PreparedData.open(tmp_path).spec
 
 

@@ -6,7 +6,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pipeline import disk, models
-from pipeline.artefacts import FORMAT
+from pipeline.description import FORMAT
 from pipeline.errors import ArtefactError
 from pipeline.families import FAMILIES
 from pipeline.families.base import CHUNK
@@ -88,7 +88,7 @@ def test_a_missing_file_is_one_line_that_names_it(saved, name):
 def test_weights_that_are_no_safetensors_are_one_line_although_their_digest_agrees(saved):
     (saved / "weights.safetensors").write_bytes(b"no safetensors")
     change(saved, weights_sha256=disk.sha256(saved / "weights.safetensors"))
-    assert "do not fit model.json" in refused(saved)
+    assert "does not fit model.json" in refused(saved)
 
 
 def test_weights_of_another_size_are_one_line_although_their_digest_agrees(saved):
@@ -96,7 +96,7 @@ def test_weights_of_another_size_are_one_line_although_their_digest_agrees(saved
     name = max(weights, key=lambda each: weights[each].numel())
     save_file(weights | {name: weights[name][..., :1].contiguous()}, saved / "weights.safetensors")
     change(saved, weights_sha256=disk.sha256(saved / "weights.safetensors"))
-    assert "do not fit model.json" in refused(saved)
+    assert "does not fit model.json" in refused(saved)
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,20 @@ def test_the_standard_normal_asks_for_nothing():
         yield
 
     StandardNormal(2).fit(batches(), torch_rng(0, "fit"))
+
+
+def test_a_fitted_mixture_is_one_and_so_is_a_fresh_one():
+    mixture = GaussianMixture(2, 10)
+    mixture.check()
+    mixture.fit([two_bumps(6)], torch_rng(0, "fit"))
+    mixture.check()
+    StandardNormal(2).check()
+
+
+@pytest.mark.parametrize("name", ["weights", "factors"])
+@pytest.mark.parametrize("value", [-1.0, 0.0, 3.0])
+def test_a_mixture_of_other_weights_or_factors_than_can_be_is_refused(name, value):
+    mixture = GaussianMixture(2, 2)
+    getattr(mixture, name).fill_(value)
+    with pytest.raises(ValueError, match=rf"the mixture's {name}"):
+        mixture.check()

@@ -38,10 +38,17 @@ class TokenContent(ABC):
         """Set tokens of a window, what they are, how many "bpe" has at most, items (0: all), and what was learnt.
 
         Until that is known, all bytes are tokens.
+
+        Raises:
+            ValueError: what was learnt is no vocabulary, or one of another kind or size.
         """
         self.length, self.vocabulary_size, self.most = length, vocabulary_size, most
         self.pairs = vocabulary == "bpe"
-        self.vocabulary: Vocabulary = Bpe(tokenizer) if tokenizer else Bytes(alphabet or ALL_BYTES)
+        if (alphabet if self.pairs else tokenizer) is not None:
+            raise ValueError(f"vocabulary is {vocabulary}, which learns no {'alphabet' if self.pairs else 'tokenizer'}")
+        self.vocabulary: Vocabulary = Bytes(alphabet or ALL_BYTES) if tokenizer is None else Bpe(tokenizer)
+        if self.pairs and self.vocabulary.size > vocabulary_size:
+            raise ValueError(f"tokenizer has {self.vocabulary.size} tokens, and vocabulary_size is {vocabulary_size}")
         self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
 
     @abstractmethod

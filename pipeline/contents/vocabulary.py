@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import reprlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +46,15 @@ class Bytes:
     """Bytes of UTF-8, those of an alphabet without NUL: token t is its byte t - 1."""
 
     def __init__(self, alphabet: Sequence[int] = ALL_BYTES) -> None:
-        """Set the bytes that there are."""
+        """Set the bytes that there are.
+
+        Raises:
+            ValueError: they are not bytes in rising order.
+        """
+        if not isinstance(alphabet, list | range) or any(type(byte) is not int for byte in alphabet):
+            raise ValueError(f"alphabet is {reprlib.repr(alphabet)}; it must be a list of whole numbers")
+        if any(not low < byte < 256 for low, byte in pairwise([0, *alphabet])):
+            raise ValueError(f"alphabet is {reprlib.repr(alphabet)}; it must hold bytes from 1 to 255, in rising order")
         self.size = 1 + len(alphabet)
         self._bytes = np.array([0, *alphabet], np.uint8)
         self._tokens = np.zeros(256, np.uint8)
@@ -72,11 +83,23 @@ class Bpe:
     """
 
     def __init__(self, tokenizer: str) -> None:
-        """Set the tokenizer, as JSON of the `tokenizers` library."""
+        """Set the tokenizer, as JSON of the `tokenizers` library.
+
+        Raises:
+            ValueError: it is none, or one of another kind than those that are learnt.
+        """
         from tokenizers import Tokenizer
 
-        self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer)
-        self.size = self._tokenizer.get_vocab_size() + 1
+        try:
+            self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer)
+        except Exception as error:  # the library raises no class of its own
+            raise ValueError(f"tokenizer is {reprlib.repr(tokenizer)}, which is none ({error})") from error
+        pieces = self._tokenizer.get_vocab()
+        if _frame(self._tokenizer) != _frame(_byte_level()) or sorted(pieces.values()) != list(range(len(pieces))):
+            raise ValueError("tokenizer is not one of byte pairs, numbered from 0")
+        if not pieces.keys() >= set(_alphabet()) or set("".join(pieces)) - set(_alphabet()):
+            raise ValueError("tokenizer has not all bytes among its tokens, or more than bytes in them")
+        self.size = len(pieces) + 1
 
     def tokens(self, text: str) -> NDArray[np.integer]:
         """Return the tokens of a text."""
@@ -111,15 +134,29 @@ def learn_bpe(texts: Iterable[str], size: int) -> str:
 
     Texts of few different words give fewer tokens.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import trainers
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = _byte_level()
     trainer = trainers.BpeTrainer(vocab_size=size - 1, initial_alphabet=sorted(_alphabet()), show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     found: str = tokenizer.to_str()
     return found
+
+
+def _byte_level() -> Tokenizer:
+    """Return a tokenizer that has learnt nothing yet."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _frame(tokenizer: Tokenizer) -> Any:
+    """Return all that a tokenizer is but its tokens."""
+    tree = json.loads(tokenizer.to_str())
+    return tree | {"model": {name: value for name, value in tree["model"].items() if name not in ("vocab", "merges")}}
 
 
 def _alphabet() -> list[str]:

@@ -8,7 +8,7 @@ from pipeline import disk
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
-from pipeline.extractors.base import ABOUT, Extractor, Saved
+from pipeline.extractors.base import ABOUT, CURE, Extractor, Saved
 from pipeline.extractors.in_domain import InDomain
 from pipeline.extractors.inception import Inception
 from pipeline.params import FeaturesParams
@@ -29,5 +29,5 @@ def load(folder: Path, spec: DataSpec) -> Extractor:
     """
     name = disk.read_json(folder / ABOUT, Saved).extractor
     if name not in EXTRACTORS:
-        raise ArtefactError(f"{folder / ABOUT}: names no extractor, but {name}; run `dvc repro` to make it")
+        raise ArtefactError(f"{folder / ABOUT}: names no extractor, but {name}; {CURE}")
     return EXTRACTORS[name].load(folder, spec)

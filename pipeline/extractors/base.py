@@ -13,13 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pipeline import disk
+from pipeline import disk, tensors
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec, Stored
+from pipeline.disk import Digest
 from pipeline.errors import ArtefactError
 from pipeline.params import FeaturesParams
 
 ABOUT, WEIGHTS = "extractor.json", "extractor.safetensors"
+CURE = "run `dvc repro -f features` to make it again"
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class Saved:
     """What extractor.json says whatever the extractor."""
 
     extractor: str
-    weights_sha256: str
+    weights_sha256: Digest
 
 
 class Extractor(Protocol):
@@ -97,12 +99,14 @@ def read(folder: Path, kind: type[T]) -> tuple[T, dict[str, Tensor]]:
         ArtefactError: it is missing or damaged.
     """
     saved, about, path = disk.read_json(folder / ABOUT, Saved), disk.read_json(folder / ABOUT, kind), folder / WEIGHTS
+    if not path.is_file() or digest(folder) != saved.weights_sha256:
+        raise ArtefactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; {CURE}")
     try:
-        if not path.is_file() or digest(folder) != saved.weights_sha256:
-            raise ArtefactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; run `dvc repro`")
-        return about, load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
+        weights = load_file(path)
+        tensors.assert_finite(weights)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); {CURE}") from error
+    return about, weights
 
 
 def digest(folder: Path) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from pipeline import progress
+from pipeline import progress, tensors
 from pipeline.artefacts import PreparedData, Split
 from pipeline.batches import scaled
 from pipeline.contents.base import DataSpec, Stored
@@ -132,13 +132,11 @@ class InDomain(nn.Module):
         """
         about, weights = base.read(folder, About)
         try:
-            extractor = cls(about, spec)
-            extractor.load_state_dict(weights)
-        except (ArithmeticError, RuntimeError, ValueError) as error:
-            said = str(error).splitlines()[0]
-            raise ArtefactError(
-                f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({said}); run `dvc repro`"
-            ) from error
+            if about.shape != spec.shape:
+                raise ValueError(f"shape is {about.shape}, and that of the data is {spec.shape}")
+            extractor = tensors.filled(lambda: cls(about, spec), weights)
+        except ValueError as error:
+            raise ArtefactError(f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({error}); {base.CURE}") from error
         return extractor.eval()
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pipeline import progress, project
+from pipeline import progress, project, tensors
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec, Stored
 from pipeline.errors import ArtefactError, SourceError
@@ -99,11 +99,14 @@ class Inception:
                 f"features.extractor is inception, which knows images, not {data.content.name}; set it to in_domain"
             )
         place = project.workspace() / settings.weights
+        published = weights.read(place)
         try:
-            return cls(weights.read(place), settings.precision, data.spec)
-        except (RuntimeError, TypeError) as error:
+            found = cls(published, settings.precision, data.spec)
+            tensors.assert_finite(published)
+        except (RuntimeError, TypeError, ValueError) as error:
             said = str(error).partition("\n")[0]
             raise SourceError(f"features.weights is {place}, not the weights of Inception-v3 ({said})") from error
+        return found
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
@@ -115,9 +118,9 @@ class Inception:
         about, published = base.read(folder, About)
         try:
             return cls(published, about.precision, spec)
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, RuntimeError, TypeError) as error:
             said = str(error).partition("\n")[0]
-            raise ArtefactError(f"{folder / base.WEIGHTS}: {said}; run `dvc repro` to make it") from error
+            raise ArtefactError(f"{folder / base.WEIGHTS}: {said}; {base.CURE}") from error
 
 
 def _network(published: Mapping[str, Tensor]) -> nn.Sequential:

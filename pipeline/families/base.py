@@ -103,6 +103,13 @@ class Family(nn.Module, ABC):
         """Return bounds of log p(x) that take many passes an item, in nats, (n,); none without a likelihood."""
         return {}
 
+    def check(self) -> None:
+        """Refuse finite weights that stand for no model.
+
+        Raises:
+            ValueError: which ones, and why.
+        """
+
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
         """Do what follows the last step of training, given all of train in batches, its items in a random order."""
 

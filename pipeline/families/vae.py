@@ -13,7 +13,7 @@ from pipeline import networks
 from pipeline.contents.base import DataSpec
 from pipeline.families.base import Family, Losses, OptimiserSettings
 from pipeline.likelihoods import LIKELIHOODS, Categorical, Likelihood
-from pipeline.priors import GaussianMixture, StandardNormal
+from pipeline.priors import PRIORS
 from pipeline.rng import Noise
 
 LOGVAR = (-12.0, 8.0)
@@ -71,8 +71,7 @@ class Vae(Family):
             Categorical(spec, width, context, hidden, temperature) if spec.vocab_size else LIKELIHOODS[likelihood](spec)
         )
         self.autoencoder = Autoencoder(spec, latent_dim, width, blocks, said)
-        normal = prior == "normal"
-        self.prior = StandardNormal(latent_dim) if normal else GaussianMixture(latent_dim, components)
+        self.prior = PRIORS[prior](latent_dim, components)
 
     @property
     def exact(self) -> bool:
@@ -146,6 +145,10 @@ class Vae(Family):
             ratio = 0.5 * ((z - mu).square() / logvar.exp() + logvar - z.square()).sum(1)
             weights.append(log_px_z + ratio)
         return {"iw_elbo": torch.logsumexp(torch.stack(weights), 0) - math.log(DRAWS)}
+
+    def check(self) -> None:
+        """Refuse a prior that is no distribution."""
+        self.prior.check()
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:

@@ -1,3 +1,5 @@
+import json
+import re
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.contents import vocabulary
+from pipeline.contents.text import TextContent
 
 TEXTS = ["the cat sat on the mat. " * 9, "größer, 😀 <pad> 2024\n\n    indented\ttab", "the bat's hat " * 5]
 TOKENIZER = vocabulary.learn_bpe(TEXTS, 300)
@@ -85,3 +88,51 @@ def test_the_same_texts_give_the_same_tokenizer_in_every_process():
     runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(3)]
     assert runs[0] == runs[1] == runs[2]
     assert len(runs[0]) > 1000
+
+
+def tokenizer(**changes):
+    """Return the JSON of a tokenizer with some of its parts changed."""
+    tree = json.loads(TOKENIZER)
+    for place, value in changes.items():
+        at = tree["model"] if place in tree["model"] else tree
+        at[place] = value(at[place]) if callable(value) else value
+    return {"tokenizer": json.dumps(tree)}
+
+
+NONE = [
+    ("bytes", {"alphabet": "abcd"}, "alphabet is 'abcd'"),
+    ("bytes", {"alphabet": [32, 97, 98, 256]}, "alphabet is [32, 97, 98, 256]"),
+    ("bytes", {"alphabet": [0, 97, 98, 99]}, "alphabet is [0, 97, 98, 99]"),
+    ("bytes", {"alphabet": [97, 97, 98, 99]}, "alphabet is [97, 97, 98, 99]"),
+    ("bytes", {"alphabet": [99, 98, 97, 32]}, "alphabet is [99, 98, 97, 32]"),
+    ("bytes", {"alphabet": [32, 97.0, 98, 99]}, "alphabet is [32, 97.0, 98, 99]"),
+    ("bytes", {"alphabet": [True, 97, 98, 99]}, "alphabet is [True, 97, 98, 99]"),
+    ("bytes", {"alphabet": {"a": 1}}, "alphabet is {'a': 1}"),
+    ("bytes", {"tokenizer": TOKENIZER}, "vocabulary is bytes"),
+    ("bpe", {"alphabet": [32, 97, 98, 99]}, "vocabulary is bpe"),
+    ("bpe", {"tokenizer": ""}, "tokenizer is ''"),
+    ("bpe", {"tokenizer": "x"}, "tokenizer is 'x'"),
+    ("bpe", {"tokenizer": 7}, "tokenizer is 7"),
+    ("bpe", {"tokenizer": "[" * 100_000}, "tokenizer is '[[["),
+    ("bpe", {"tokenizer": "{}"}, "tokenizer is '{}'"),
+    ("bpe", tokenizer(type="WordLevel"), "tokenizer is"),
+    ("bpe", tokenizer(normalizer={"type": "Lowercase"}), "not one of byte pairs"),
+    ("bpe", tokenizer(dropout=0.5), "not one of byte pairs"),
+    ("bpe", tokenizer(pre_tokenizer=None), "not one of byte pairs"),
+    ("bpe", tokenizer(vocab=lambda found: found | {"zz": 9000}), "not one of byte pairs"),
+    ("bpe", tokenizer(vocab=lambda found: found | {"!": -1}), "tokenizer is"),
+    ("bpe", tokenizer(vocab=lambda found: found | {"東": len(found)}), "not all bytes"),
+    (
+        "bpe",
+        tokenizer(vocab=lambda found: found | {f"z{i}q": len(found) + i for i in range(99)}),
+        "vocabulary_size is 300",
+    ),
+    ("bpe", tokenizer(merges=[], vocab={"a": 0}), "not all bytes"),
+    ("bpe", {"tokenizer": TOKENIZER, "alphabet": [97]}, "vocabulary is bpe"),
+]
+
+
+@pytest.mark.parametrize(("kind", "learnt", "said"), NONE)
+def test_what_is_no_vocabulary_is_refused_by_what_it_is(kind, learnt, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        TextContent(16, kind, 300, "text", 0, **learnt)

@@ -1,7 +1,11 @@
+import re
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+import torch
 
-from pipeline import disk
+from pipeline import disk, extractors
 from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
 from pipeline.errors import ArtefactError
@@ -130,6 +134,45 @@ def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, 
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
         InDomain.load(tmp_path, toy.spec)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"width": 0}, "width"),
+        ({"width": 12}, "12"),
+        ({"width": 1 << 40}, "many times as many weights"),
+        ({"width": 10**30}, "sizes"),
+        ({"dimensions": 1.5}, "dimensions"),
+        ({"dimensions": 1 << 40}, "many times as many weights"),
+        ({"classes": 0}, "classes"),
+        ({"classes": True}, "classes"),
+        ({"classes": 3}, "head.bias is float32 of the shape"),
+        ({"shape": [1, 32, 32]}, "shape is (1, 32, 32), and that of the data is (1, 16, 16)"),
+        ({"task": "colours"}, "task"),
+        ({"extractor": None}, "extractor"),
+        ({"weights_sha256": ["a" * 64]}, "weights_sha256"),
+        ({"weights_sha256": None}, "weights_sha256"),
+        ({"weights_sha256": "abc"}, "of 64 hex digits"),
+    ],
+)
+def test_a_description_that_something_changed_is_refused_by_what_is_wrong(toy, fitted, tmp_path, changes, said):
+    fitted.save(tmp_path)
+    about = disk.read_json(tmp_path / "extractor.json", dict)
+    disk.write_json(tmp_path / "extractor.json", about | changes)
+    with pytest.raises(ArtefactError, match=re.escape(said)) as caught:
+        extractors.load(tmp_path, toy.spec)
+    assert "\n" not in str(caught.value)
+    assert "dvc repro" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [torch.tensor(np.nan), torch.tensor(-np.inf), None])
+def test_weights_that_are_no_numbers_are_refused_by_name_although_their_digest_agrees(toy, fitted, tmp_path, value):
+    weights = fitted.state_dict()
+    weights["head.weight"] = weights["head.weight"].int() if value is None else value.expand(2, 8)
+    base.write(tmp_path, "in_domain", asdict(fitted.about), weights)
+    with pytest.raises(ArtefactError, match=r"extractor\.safetensors: .*head\.weight .*dvc repro -f features"):
+        extractors.load(tmp_path, toy.spec)
 
 
 @pytest.mark.parametrize("size", [16, 28, 33, 64])

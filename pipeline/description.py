@@ -1,0 +1,82 @@
+"""What a folder says of the model or of the data in it, held to the schema of params.yaml before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from pipeline import contents, disk
+from pipeline.contents.base import Content
+from pipeline.disk import Digest
+from pipeline.errors import ArtefactError
+from pipeline.params import Params, say
+from pipeline.sections import Section
+
+FORMAT = 3
+"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, and 3
+has params that are not called `size` any more."""
+CURE = "run `dvc repro -f train` to make it again, or fetch it again"
+OF_ANOTHER_VERSION = ("missing", "extra_forbidden")
+"""What params that build nothing may be: a model outlives a param of `train`, and is there before the next one."""
+
+
+class Description(Section):
+    """All that model.json says; `artefacts.SavedModel` is what is made of it."""
+
+    family: str
+    content: str
+    params: dict[str, Any]
+    data_digest: Digest
+    learnt: dict[str, Any] = Field(default_factory=dict)
+    format: int = Field(default=1, ge=1)
+    weights_sha256: Digest
+
+
+def read(folder: Path) -> Description:
+    """Read model.json; what another format says of params and of the content is left alone.
+
+    Raises:
+        ArtefactError: it is missing, no description, or one of a model that no params make.
+    """
+    path = folder / "model.json"
+    tree = disk.read_json(path, dict[str, Any], CURE)
+    try:
+        found = Description.model_validate(tree)
+    except ValidationError as error:
+        raise ArtefactError(f"{path}: {say(error.errors()[0], Description)}; {CURE}") from error
+    if found.format == FORMAT:
+        hold(path, found.params, ("content", found.content, "family", found.family), CURE)
+        for name, value in (("content", found.content), ("family", found.family)):
+            if found.params[name] != value:
+                raise ArtefactError(f"{path}: {name} is {value}, and in its params {found.params[name]}; {CURE}")
+        content(path, found.content, found.params, found.learnt, CURE)
+    return found
+
+
+def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure: str) -> None:
+    """Hold params, nested as in params.yaml, to its schema: sections in `building` whole, of others what is there.
+
+    Raises:
+        ArtefactError: a value is missing, unknown or not allowed; `path` is the file that has it.
+    """
+    try:
+        Params.model_validate(dict(params))
+    except ValidationError as error:
+        for problem in error.errors():
+            if problem["type"] not in OF_ANOTHER_VERSION or problem["loc"][0] in building:
+                raise ArtefactError(f"{path}: {say(problem)}; {cure}") from error
+
+
+def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[str, Any], cure: str) -> Content:
+    """Return the content that params and what it learnt describe.
+
+    Raises:
+        ArtefactError: they describe none; `path` is the file that has them.
+    """
+    try:
+        return contents.build(name, params[name], learnt)
+    except (TypeError, ValueError) as error:
+        raise ArtefactError(f"{path}: describes no content ({error}); {cure}") from error
