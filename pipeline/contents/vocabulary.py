@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 ALL_BYTES = range(1, 256)
 """Those that a text may have; NUL is none of them."""
+BLOCK = 1 << 20
+"""Characters that are worked on at a time."""
+LONG = 256
+"""Characters of a word beyond which byte pair encoding is learnt from its parts: each merge reads a word whole."""
+LONG_WORD = re.compile(rf"(?<!\S)\S{{{LONG + 1},}}")
 
 
 class Vocabulary(Protocol):
@@ -125,7 +131,8 @@ def learn_bytes(texts: Iterable[str]) -> list[int]:
     """Return the bytes that some texts are made of, without NUL."""
     found = np.zeros(256, bool)
     for text in texts:
-        found[np.frombuffer(text.encode(errors="replace"), np.uint8)] = True
+        for at in range(0, len(text), BLOCK):  # numpy makes indices of eight bytes of each byte
+            found[np.frombuffer(text[at : at + BLOCK].encode(errors="replace"), np.uint8)] = True
     return [int(byte) for byte in np.flatnonzero(found) if byte]
 
 
@@ -138,7 +145,7 @@ def learn_bpe(texts: Iterable[str], size: int) -> str:
 
     tokenizer = _byte_level()
     trainer = trainers.BpeTrainer(vocab_size=size - 1, initial_alphabet=sorted(_alphabet()), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((LONG_WORD.sub(_in_parts, text) for text in texts), trainer)
     found: str = tokenizer.to_str()
     return found
 
@@ -157,6 +164,10 @@ def _frame(tokenizer: Tokenizer) -> Any:
     """Return all that a tokenizer is but its tokens."""
     tree = json.loads(tokenizer.to_str())
     return tree | {"model": {name: value for name, value in tree["model"].items() if name not in ("vocab", "merges")}}
+
+
+def _in_parts(word: re.Match[str]) -> str:
+    return " ".join(word[0][at : at + LONG] for at in range(0, len(word[0]), LONG))
 
 
 def _alphabet() -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.contents.base import Item, Rejected
 from pipeline.contents.text_files import Document
 
+SIGN, WORD = re.compile(r"\S"), re.compile(r"\S+")
 RUN = 5
 """Words of a run by which a text is known again."""
 SEEN_MOST, NEW_LEAST = 0.5, 0.3
@@ -28,17 +29,27 @@ def of_words(text: str, length: int, count: Callable[[str], int]) -> Iterator[st
     A word that is longer than a window is cut between characters. What is shorter than half a window is left out, as
     the end of a document mostly is, unless the document has nothing else.
     """
-    words = [found.span() for found in re.finditer(r"\S+", text)]
-    place, start = 0, words[0][0] if words else 0
-    while place < len(words):
-        ends = [end for _, end in words[place : place + length]]
-        fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
-        end = ends[fitting - 1] if fitting else _cut(text, start, ends[0], length, count)
+    whole = text.strip()
+    first = SIGN.search(text)
+    while first:
+        start = first.start()
+        end = _end(text, start, length, count)
         window = text[start:end]
-        place += fitting
-        start = end if not fitting else words[place][0] if place < len(words) else len(text)
-        if count(window) * 2 >= length or window == text.strip():
+        if count(window) * 2 >= length or window == whole:
             yield window
+        first = SIGN.search(text, end)
+
+
+def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
+    """Return where the window ends that begins at a place, having looked no further than some times its length."""
+    size = length + 1
+    while start + size < len(text) and count(text[start : start + size]) <= length:
+        size *= 2
+    limit = min(start + 2 * size, len(text))  # a word that is whole may have fewer tokens than its beginning
+    reached = (found.end() for found in WORD.finditer(text, start, limit))
+    ends = [end for end in reached if end < limit or limit == len(text)]
+    fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
+    return ends[fitting - 1] if fitting else _cut(text, start, [*ends, limit][0], length, count)
 
 
 def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], int]) -> int:

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -136,3 +137,17 @@ NONE = [
 def test_what_is_no_vocabulary_is_refused_by_what_it_is(kind, learnt, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         TextContent(16, kind, 300, "text", 0, **learnt)
+
+
+def test_byte_pairs_of_one_long_word_are_learnt_in_time_that_grows_with_its_length():
+    began = time.process_time()
+    learnt = vocabulary.Bpe(vocabulary.learn_bpe(["lorem" * 40_000], 300))
+    assert time.process_time() - began < 5
+    assert len(learnt.tokens("lorem")) == 1
+
+
+def test_words_that_are_not_long_are_learnt_whole(monkeypatch):
+    texts = ["some words " * 20 + "w" * vocabulary.LONG, "and  \n others" * 30]
+    learnt = vocabulary.learn_bpe(texts, 300)
+    monkeypatch.setattr(vocabulary, "LONG_WORD", re.compile(r"(?!)"))
+    assert vocabulary.learn_bpe(texts, 300) == learnt

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,29 @@ def test_a_document_shorter_than_half_a_window_is_kept_whole():
 def test_a_word_longer_than_a_window_is_cut_between_characters():
     assert list(windows.of_words("😀" * 9, 17, in_bytes)) == ["😀" * 4, "😀" * 4]
     assert "".join(windows.of_words("x" * 170, 17, in_bytes)) == "x" * 170
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 60_000,
+        " ".join(["y" * 9_000] * 6),
+        ("a " + "z" * 90 + " ") * 600,
+        "é " * 30_000,
+        " " + "few words " * 6_000,
+    ],
+    ids=["one word", "long words", "short and long words", "short words", "white space around"],
+)
+def test_what_is_looked_at_to_cut_a_text_grows_with_the_text_and_not_with_its_square(text):
+    looked_at = 0
+
+    def count(part):
+        nonlocal looked_at
+        looked_at += len(part)
+        return len(part.encode())
+
+    assert list(windows.of_words(text, 64, count))
+    assert looked_at < 16 * len(text)
 
 
 def test_windows_are_grouped_and_labelled_by_their_document():
