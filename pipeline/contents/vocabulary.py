@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import reprlib
 import re
+import reprlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
