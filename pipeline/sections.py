@@ -59,6 +59,12 @@ def _registered_name(value: str | None) -> str | None:
     return value
 
 
+def _suffix(value: str) -> str:
+    if value.strip(".") == "" or not value.startswith(".") or not value.isprintable() or set(value) & set("/ "):
+        raise ValueError("it must be what names of files end in: a dot and more, without blanks and slashes, like .js")
+    return value
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("it must be a number")
@@ -139,8 +145,8 @@ class TextParams(TokenParams):
 class CodeParams(TokenParams):
     """Content `code`."""
 
-    suffix: str = Field(pattern=r"^\.\w+$")
-    """Ending of the files that are read as Python."""
+    suffix: Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_suffix)]
+    """Ending of the files that are read: `.py`, `.pyi` and `.pyw` as Python, others as lines that are not parsed."""
 
 
 class VaeParams(Section):

@@ -1,4 +1,4 @@
-"""Content `code`: windows of Python source, as tokens."""
+"""Content `code`: windows of source, as tokens: of Python, which is parsed, or of any other language, which is not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.contents import code_kinds, statements, text_files, text_pages
+from pipeline.contents import code_kinds, lines, statements, text_files, text_pages
 from pipeline.contents.base import Raws, Rejected
 from pipeline.contents.folders import Folder
 from pipeline.contents.tokens import TokenContent
+from pipeline.errors import SourceError
+
+PYTHON = frozenset({".py", ".pyi", ".pyw"})
+"""Endings, in small letters, of the files that are read as Python."""
 
 
 class CodeContent(TokenContent):
-    """Whole logical lines of source files, as many as fit in `length` tokens, that parse by themselves."""
+    """Whole lines of source files, as many as fit in `length` tokens; of Python logical ones that parse by themselves.
+
+    What only Python's parser can say is said of Python alone: which windows, scores, histograms and colours there are.
+    """
 
     name = "code"
-    suffix = ".py"
 
     def __init__(
         self,
@@ -32,26 +38,47 @@ class CodeContent(TokenContent):
     ) -> None:
         """Set what a window is, the ending of source files, and items at most (0: all)."""
         super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
-        self.ending = suffix
+        self.suffix = suffix
+        self.is_python = suffix.lower() in PYTHON
 
     def documents(self, source: Folder) -> Iterator[text_files.Document | Rejected]:
-        """Yield source files."""
-        return text_files.sources(source, self.ending)
+        """Yield source files.
+
+        Raises:
+            SourceError: there are none.
+        """
+        found = False
+        for document in text_files.sources(source, self.suffix):
+            found = True
+            yield document
+        if not found:
+            raise SourceError(
+                f"{source.path} has no files whose names end in {self.suffix} and that hold anything; set code.suffix "
+                "to the ending of its sources, as they are written there"
+            )
 
     def cut(self, text: str) -> Iterator[str]:
-        """Yield windows of whole logical lines."""
-        return statements.of_statements(text, self.length, lambda part: len(self.vocabulary.tokens(part)))
+        """Yield windows of whole lines."""
+        windows = statements.of_statements if self.is_python else lines.of_lines
+        return windows(text, self.length, lambda part: len(self.vocabulary.tokens(part)))
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return what texts have, whether each item parses to a statement, and the share of its first lines that do."""
+        """Return what texts have, and of Python whether each item parses to a statement, and what share of it does.
+
+        That is the share of its lines that the longest run of its first ones has that parses.
+        """
+        found = super().scores(raws, train)
+        if not self.is_python:
+            return found
         prefixes = np.array([code_kinds.parsing_prefix(raw) for raw in raws])
         parses = np.array([float(code_kinds.parses(raw)) for raw in raws])
-        return super().scores(raws, train) | {"parses": parses, "parsing_prefix": prefixes}
+        return found | {"parses": parses, "parsing_prefix": prefixes}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return runs of four characters, and kinds of Python's tokens."""
-        return super().histograms(raws) | {"kind": code_kinds.kinds(list(raws))}
+        """Return runs of four characters, and of Python kinds of tokens."""
+        found = super().histograms(raws)
+        return found | {"kind": code_kinds.kinds(list(raws))} if self.is_python else found
 
     def marked_up(self, raw: str) -> str:
-        """Return a source in colours."""
-        return text_pages.highlighted(raw)
+        """Return a source as HTML, Python in colours."""
+        return text_pages.highlighted(raw) if self.is_python else super().marked_up(raw)

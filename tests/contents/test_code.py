@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from whole import whole
 
 from pipeline.contents import code_kinds
 from pipeline.contents.base import Item, Rejected
 from pipeline.contents.code import CodeContent
+from pipeline.errors import SourceError
 from pipeline.sections import CodeParams
 
 CODE = CodeContent(128, "bytes", 256, ".py", 0)
+TEXTS = {"distinct_1", "distinct_2", "distinct_3", "longest_copy"}
 SOUND = (
     "def f(path):\n    with open(path) as file:\n        return file.read()\n\n\nclass Reader:\n    name = 'reader'\n"
 )
@@ -104,3 +107,43 @@ def test_a_page_of_sources_has_their_kinds_as_classes():
 def test_a_picture_shows_the_lines_of_a_source_and_ends_where_there_are_too_many():
     short, long = CODE.show(["a = 1"], 1), CODE.show(["a = 1\n" * 10], 1)
     assert short.height < long.height < CODE.show(["a = 1\n" * 100], 1).height < 2 * long.height
+
+
+@pytest.mark.parametrize("suffix", [".py", ".pyi", ".pyw", ".PY"])
+def test_what_only_a_parser_can_say_is_said_of_python(suffix, folder):
+    (folder / f"c{suffix}").write_text(SOUND)
+    content = CodeContent(64, "bytes", 256, suffix, 0)
+    raws = [each.raw for each in content.read(whole(folder)) if isinstance(each, Item)]
+    assert set(content.scores(raws, list)) == TEXTS | {"parses", "parsing_prefix"}
+    assert set(content.histograms(raws)) == {"gram", "kind"}
+    assert "keyword" in content.html(raws[:1])
+
+
+@pytest.mark.parametrize("suffix", [".js", ".d.ts", ".c++", ".pyx"])
+def test_other_languages_are_read_as_lines_and_nothing_is_said_of_their_grammar(suffix, folder):
+    source = "".join(f"function f{i}(a) {{\n  return a + {i};\n}}\n" for i in range(20))
+    (folder / f"c{suffix}").write_text(source)
+    content = CodeContent(64, "bytes", 256, suffix, 0)
+    found = list(content.read(whole(folder)))
+    assert {each.group for each in found} == {f"c{suffix}"}
+    raws = [each.raw for each in found]
+    assert "\n".join(raws) + "\n" == source
+    assert set(content.scores(raws, list)) == TEXTS
+    assert set(content.histograms(raws)) == {"gram"}
+    assert "<span" not in content.html(raws)
+
+
+def test_a_sample_lies_in_a_file_of_the_suffix_that_was_read():
+    assert [CodeContent(64, "bytes", 256, each, 0).suffix for each in (".py", ".js")] == [".py", ".js"]
+
+
+def test_a_source_without_a_file_of_the_suffix_says_which_param_to_set(folder):
+    (folder / "A.JS").write_text("let a = 1;\n")
+    with pytest.raises(SourceError, match=r"no files whose names end in \.js .* set code\.suffix"):
+        CodeContent(64, "bytes", 256, ".js", 0).learn(whole(folder))
+
+
+@pytest.mark.parametrize("suffix", ["", ".", "..", "js", "*.js", ".j s", ".a/b", ".\n", "." + "a" * 255])
+def test_a_suffix_that_no_file_can_have_is_refused(suffix):
+    with pytest.raises(ValidationError, match=r"a dot and more|at most 255"):
+        CodeParams(length=32, vocabulary="bytes", vocabulary_size=300, suffix=suffix, most=0)

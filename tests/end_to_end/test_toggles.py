@@ -51,7 +51,7 @@ VALUES = {
     "image": {"side": 20, "channels": 3},
     "audio": {"seconds": 0.25, "rate": 11025, "mels": 20, "loudness": "peak"},
     "text": TOKENS | {"field": "body"},
-    "code": TOKENS | {"suffix": ".pyw"},
+    "code": TOKENS | {"suffix": ".js"},
     "features": {
         "extractor": "inception",
         "epochs": 2,
@@ -171,7 +171,7 @@ def sources(folder):
         words = [" ".join("".join(map(chr, rng.integers(97, 123, 5))) for _ in range(12)) for _ in range(2)]
         line = json.dumps({"text": words[0], "body": words[1]})
         (raw / "texts" / f"{i}.jsonl").write_text(line)
-        for suffix, text in zip((".py", ".pyw"), words, strict=True):
+        for suffix, text in zip((".py", ".js"), words, strict=True):
             code = "".join(f"{word} = {j}\n" for j, word in enumerate(text.split()))
             (raw / "sources" / f"{i}{suffix}").write_text(code)
 
