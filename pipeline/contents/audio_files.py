@@ -1,4 +1,4 @@
-"""Any folder of sound files, read by libsndfile: WAV, FLAC, OGG, MP3 and what else it knows."""
+"""Any folder of sound files, read by libsndfile: WAV, FLAC, OGG, MP3 and others that say how long they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.contents import folders
-from pipeline.contents.audio_headers import truncated
+from pipeline.contents.audio_headers import FORMATS, truncated
 from pipeline.contents.base import Item, Rejected
 from pipeline.contents.folders import Folder, UnusableError
 from pipeline.contents.waves import Loudness, to_int16
@@ -67,6 +67,8 @@ def decode(path: Path, rate: int) -> NDArray[np.float32]:
     except (soundfile.LibsndfileError, TypeError) as error:  # its own words name other causes
         raise UnusableError("not a sound file that libsndfile knows") from error
     with opened as file:
+        if file.format not in FORMATS:
+            raise UnusableError(f"{file.format_info}: nothing tells whether it is whole; convert it to WAV or FLAC")
         if file.frames == 0:
             raise UnusableError("it has no samples")
         if file.frames > LONGEST * file.samplerate:

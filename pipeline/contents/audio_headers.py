@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
+FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "NIST", "HTK", "FLAC", "OGG", "MP3"})
+"""Formats, by libsndfile's names, of which it can be told whether a file is as long as it says."""
 UNKNOWN = 0x7FFFF000
 """Sizes from here on are what programs write that cannot know the size, as they write into a pipe."""
+W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+"""The name of the first chunk; those of the others begin with four letters as well."""
 HEAD, TAIL = 1 << 16, 1 << 17
 """Bytes that are read from either end; a page of Ogg has at most 65,307."""
 
 
 def truncated(path: Path) -> bool:
-    """Return whether a WAV, AIFF, Ogg or MP3 file ends sooner than it says; of others, their decoders know.
+    """Return whether a file of one of the formats ends sooner than its header says; FLAC's decoder knows.
 
     An MP3 file says how long it is in a Xing or Info header, which encoders write wherever they can.
     """
@@ -20,24 +26,80 @@ def truncated(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(HEAD)
         if head[:4] == b"OggS":
-            file.seek(max(size - TAIL, 0))
-            return not _ogg_ends(file.read())
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        return size < _riff_promised(head)
-    if head[:4] == b"FORM" and len(head) >= 8:
-        return bool(size < 8 + struct.unpack_from(">I", head, 4)[0])
-    return size < _mp3_promised(path, head)
+            return not _ogg_ends(_at(file, max(size - TAIL, 0), TAIL))
+        try:
+            return size < _promised(file, head)
+        except (struct.error, ValueError):  # not even the header is whole
+            return True
 
 
-def _riff_promised(head: bytes) -> int:
-    """Return where the data end, by the header of their chunk."""
-    at = 12
-    while at + 8 <= len(head):
-        name, length = struct.unpack_from("<4sI", head, at)
+def _promised(file: BinaryIO, head: bytes) -> int:
+    """Return how long a file is at least, by its header; 0 where it does not say."""
+    name = head[:4]
+    if name in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
+        return _riff_promised(file, ">" if name == b"RIFX" else "<")
+    if head[:16] == W64:
+        return _w64_promised(file)
+    if name == b"FORM":
+        return 8 + int(struct.unpack_from(">I", head, 4)[0])
+    if name in (b".snd", b"dns."):
+        begin, length = struct.unpack_from(">II" if name == b".snd" else "<II", head, 4)
+        return 0 if length >= UNKNOWN else begin + length
+    if name == b"caff":
+        return _caf_promised(file)
+    if head[:7] == b"NIST_1A":
+        return _nist_promised(head)
+    return _mp3_promised(file, head)
+
+
+def _at(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _riff_promised(file: BinaryIO, order: str) -> int:
+    """Return where the data end, by the header of their chunk, or by the chunk ds64 where that has 32 bits too few."""
+    at, long = 12, 0
+    while len(header := _at(file, at, 8)) == 8:
+        name, length = struct.unpack(f"{order}4sI", header)
+        if name == b"ds64":
+            (long,) = struct.unpack("<Q", _at(file, at + 16, 8))
         if name == b"data":
-            return 0 if length >= UNKNOWN else at + 8 + length
-        at += 8 + length + length % 2
-    return 0
+            length = long if length == 0xFFFFFFFF and long else length
+            return 0 if UNKNOWN <= length != long else at + 8 + length
+        at += 8 + length
+        at += length % 2 and _at(file, at, 1) == b"\0"  # some programs write no byte to fill up an odd length
+    return at + 8
+
+
+def _w64_promised(file: BinaryIO) -> int:
+    """Return where the data end; lengths count the 24 bytes of their headers, and chunks begin at multiples of 8."""
+    at = 40
+    while len(header := _at(file, at, 24)) == 24:
+        name, length = struct.unpack("<16sQ", header)
+        if name[:4] == b"data":
+            return at + int(length)
+        at += max(24, -(-length // 8) * 8)
+    return at + 24
+
+
+def _caf_promised(file: BinaryIO) -> int:
+    """Return where the last chunk ends: what lies behind the data may be needed to decode them."""
+    at = 8
+    while len(header := _at(file, at, 12)) == 12:
+        _, length = struct.unpack(">4sq", header)
+        if length < 0:
+            return 0
+        at += 12 + length
+    return at
+
+
+def _nist_promised(head: bytes) -> int:
+    """Return where the samples end: the header's length stands in its second line, then a line a field."""
+    begin = int(head[8:16])
+    fields = dict(re.findall(rb"^(\w+) -i (\d+)", head[:begin], re.MULTILINE))
+    count = int(fields.get(b"sample_count", 0)) * int(fields.get(b"sample_n_bytes", 1))
+    return begin + count * int(fields.get(b"channel_count", 1))
 
 
 def _ogg_ends(tail: bytes) -> bool:
@@ -49,14 +111,12 @@ def _ogg_ends(tail: bytes) -> bool:
     return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + tail[at + 26] + sum(segments)
 
 
-def _mp3_promised(path: Path, head: bytes) -> int:
+def _mp3_promised(file: BinaryIO, head: bytes) -> int:
     """Return how long the file is by its Xing or Info header: four bytes of flags, of frames, and of bytes."""
     begin = 0
     if head[:3] == b"ID3" and len(head) >= 10:
         begin = 10 + sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:10])))
-        with path.open("rb") as file:
-            file.seek(begin)
-            head = file.read(256)
+        head = _at(file, begin, 256)
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     at = max(head.find(b"Xing", 0, 64), head.find(b"Info", 0, 64))
