@@ -12,13 +12,15 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from pipeline import extractors
+from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
-from pipeline.errors import ArtefactError
-from pipeline.extractors import weights
+from pipeline.errors import ArtefactError, SourceError
+from pipeline.extractors import base, weights
 from pipeline.extractors.inception import DIMENSIONS, SIDE, Inception, _resizing
 from pipeline.metrics.features import compact
 from pipeline.metrics.frechet import frechet
 from pipeline.metrics.kernel import kid
+from pipeline.params import FeaturesParams
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,22 @@ def test_weights_that_were_damaged_since_are_one_line(made, tmp_path):
     with pytest.raises(ArtefactError, match=r"extractor\.safetensors") as caught:
         extractors.load(tmp_path, DataSpec((1, 28, 28), "grid"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_one_line_wherever_they_are_read(file, tmp_path, value):
+    settings = FeaturesParams(
+        extractor="inception", epochs=1, width=8, dimensions=8, weights=str(tmp_path / "own.pth"), precision="float32"
+    )
+    changed = dict(weights.read(file))
+    changed["fc.bias"] = changed["fc.bias"] + value
+    torch.save(changed, tmp_path / "own.pth")
+    data = PreparedData(tmp_path, {"content": "image", "settings": {"side": 16, "channels": 1}, "learnt": {}})
+    with pytest.raises(SourceError, match=r"own\.pth.*fc\.bias has values that are not finite"):
+        Inception.make(data, settings, 0)
+    base.write(tmp_path, "inception", {"precision": "float32"}, changed)
+    with pytest.raises(ArtefactError, match=r"extractor\.safetensors.*fc\.bias has values that are not finite"):
+        extractors.load(tmp_path, data.spec)
 
 
 def test_the_digest_of_the_published_weights_is_the_one_in_their_name():
