@@ -10,17 +10,44 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from pipeline import tensors
 from pipeline.batches import Share
 from pipeline.errors import TrainingError
 from pipeline.families.base import Family, Losses
 from pipeline.figures import Curves, Figures
-from pipeline.params import TrainParams
+from pipeline.params import TrainParams, say
 from pipeline.rng import Noise, torch_rng
 
 FLUSH = 50
 """Steps between two hand-overs of figures."""
+
+
+class Held(BaseModel):
+    """What is held to its kind in a checkpoint."""
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+
+
+class Moments(Held):
+    """What a player's Adam keeps of each of its weights, by number."""
+
+    state: dict[int, dict[str, Tensor]]
+
+
+class Checkpoint(Held):
+    """What a checkpoint holds at least: Lightning's entries, and this module's own."""
+
+    version: str = Field(alias="pytorch-lightning_version", pattern=r"^\d+(\.\d+)+")
+    state_dict: dict[str, Tensor]
+    optimizer_states: list[Moments]
+    lr_schedulers: list[Any]
+    callbacks: dict[str, Any]
+    loops: dict[str, dict[str, Any]]
+    done: int
+    curves: dict[str, dict[int, tuple[float, int]]]
 
 
 class Game(pl.LightningModule):
@@ -122,6 +149,26 @@ class Game(pl.LightningModule):
         """Go on from the count of steps."""
         self.done = checkpoint["done"]
         self.curves.load(checkpoint["curves"])
+
+    def hold(self, checkpoint: Any) -> None:
+        """Refuse what is no checkpoint of this game.
+
+        Raises:
+            ValueError: why it is none.
+        """
+        try:
+            found = Checkpoint.model_validate(checkpoint)
+        except ValidationError as error:
+            raise ValueError(say(error.errors()[0])) from error
+        if not 0 <= found.done <= self.steps:
+            raise ValueError(f"done is {found.done}, of {self.steps} steps")
+        tensors.assert_alike(found.state_dict, self.state_dict())
+        tensors.assert_finite(found.state_dict)
+        for player, moments in zip(self.family.players, found.optimizer_states, strict=True):
+            for number, kept in moments.state.items():
+                weight, step = self.weights[player][number], torch.tensor(0.0)
+                tensors.assert_alike(kept, {"step": step, "exp_avg": weight, "exp_avg_sq": weight})
+                tensors.assert_finite(kept)
 
     def check(self) -> None:
         """Refuse weights that are not finite, before they are kept.

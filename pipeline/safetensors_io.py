@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ STEPS = "done"
 
 class SafetensorsIO(CheckpointIO):
     """Writes a checkpoint's tensors as safetensors, and the rest as JSON in the file's metadata."""
+
+    def __init__(self, hold: Callable[[Any], None] = lambda tree: None) -> None:
+        """Set what raises a ValueError for a tree that is no checkpoint of the training."""
+        self.hold = hold
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Add a checkpoint to those in the folder `path`.
@@ -42,7 +47,10 @@ class SafetensorsIO(CheckpointIO):
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
                 tree: dict[str, Any] = _unpack(json.loads(file.metadata()[TREE]), tensors)
-        except (KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
+            self.hold(tree)
+            if tree[STEPS] != checkpoints.steps(Path(path)):
+                raise ValueError(f"it is of step {tree[STEPS]}")
+        except (IndexError, KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
             raise TrainingError(f"{path}: no checkpoint ({error}); remove it to go on from the one before") from error
         return tree
 

@@ -48,16 +48,24 @@ def filled(build: Callable[[], M], weights: Mapping[str, Tensor]) -> M:
     Raises:
         ValueError: a weight is missing, unknown, of another shape or type, or not finite.
     """
-    assert_finite(weights)
     with Bounded(TIMES * sum(map(Tensor.numel, weights.values())) + BESIDES):
         network = build()
-    asked = network.state_dict()
-    for name in sorted(asked.keys() | weights.keys()):
-        mine, theirs = (_described(each.get(name)) for each in (asked, weights))
-        if mine != theirs:
-            raise ValueError(f"{name} is {theirs}, and in its network {mine}")
+    assert_alike(weights, network.state_dict())
+    assert_finite(weights)
     network.load_state_dict(dict(weights))
     return network
+
+
+def assert_alike(weights: Mapping[str, Tensor], asked: Mapping[str, Tensor]) -> None:
+    """Refuse weights of other names, shapes or types than are asked for.
+
+    Raises:
+        ValueError: which one, and what it should be.
+    """
+    for name in sorted(asked.keys() | weights.keys()):
+        theirs, mine = (_described(each.get(name)) for each in (weights, asked))
+        if mine != theirs:
+            raise ValueError(f"{name} is {theirs}, and in its network {mine}")
 
 
 def assert_finite(weights: Mapping[str, Tensor]) -> None:

@@ -166,7 +166,7 @@ def fit(
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
-            plugins=[SafetensorsIO()],
+            plugins=[SafetensorsIO(game.hold)],
             callbacks=[
                 signals,
                 *([Progress()] if distributed.leads() else []),
