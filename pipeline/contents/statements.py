@@ -76,13 +76,13 @@ def _logical_lines(source: str) -> list[str]:
             end = _begin(body[0]) - 1 if body else node.end_lineno or node.lineno
             for line in range(_begin(node) + 1, end + 1):
                 joined[line] = True
-    lines: list[str] = []
+    lines: list[list[str]] = []
     for text, goes_on in zip(physical, joined[1:], strict=False):
         if goes_on and lines:
-            lines[-1] += f"{text}\n"
+            lines[-1].append(f"{text}\n")
         else:
-            lines.append(f"{text}\n")
-    return lines
+            lines.append([f"{text}\n"])
+    return ["".join(parts) for parts in lines]
 
 
 def _begin(node: ast.AST) -> int:

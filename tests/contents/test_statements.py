@@ -1,4 +1,5 @@
 import ast
+import time
 import warnings
 
 import pytest
@@ -72,6 +73,16 @@ def test_a_window_ends_where_the_indentation_falls_below_its_first_line():
 def test_a_statement_longer_than_a_window_is_left_out_and_those_around_it_are_kept():
     source = "before = 'abcdefgh'\ntable = [\n" + "    1234567,\n" * 40 + "]\nafter = 'abcdefgh'\n"
     assert cut(source, 32) == ["before = 'abcdefgh'", "after = 'abcdefgh'"]
+
+
+def test_a_statement_of_many_lines_takes_time_that_grows_with_them_and_not_with_their_square():
+    def seconds(lines):
+        source = "table = [\n" + "    1234567,\n" * lines + "]\n"
+        began = time.process_time()
+        assert cut(source) == []
+        return time.process_time() - began
+
+    assert seconds(160_000) < 16 * min(seconds(20_000) for _ in range(3))
 
 
 def test_the_lines_of_a_string_are_never_taken_for_statements():
