@@ -123,6 +123,8 @@ def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary) / PACKAGE.name
         _copy_code(code)
+        # else it would be one of the experiment 0, whose artifacts lie in mlruns/
+        mlflow.set_experiment(experiment_id=run.client.get_run(run.id).info.experiment_id)
         logged = Model.log(
             artifact_path=None,
             flavor=serving,

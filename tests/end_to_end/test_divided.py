@@ -6,7 +6,6 @@ import pytest
 from workspace import (
     STEPS,
     TRAIN,
-    attempt,
     digests,
     do,
     edit,
@@ -49,8 +48,7 @@ def test_pipeline_of_two_processes_makes_what_one_makes(vae, toggled, store, tmp
     # an experiment's outs are in the cache, from which DVC would restore them
     made = own_copy(vae, store, tmp_path)
     edit(made, TWO | {"family": family})
-    done = attempt(made, "dvc", "repro", "--no-run-cache", "--force", "--downstream", "train")
-    assert done.returncode == 0, done.stderr
+    do(made, "dvc", "repro", "--no-run-cache", "--force", "--downstream", "train")
     one, run_of_one = (vae, run_id(vae)) if family == "vae" else (toggled["gan"], toggled["second"])
     (run,) = runs(made)
     assert run.info.status == "FINISHED"
@@ -59,7 +57,6 @@ def test_pipeline_of_two_processes_makes_what_one_makes(vae, toggled, store, tmp
     scores, of_one = (read(folder / "reports/evaluate/scores.json") for folder in (made, one))
     assert scores.keys() == of_one.keys()
     assert scores["fid_in_domain"] == pytest.approx(of_one["fid_in_domain"], rel=1e-3)
-    assert done.stderr.count("evaluate: ") > 0
     assert digests(made, "features") == digests(vae, "features")
 
 

@@ -52,7 +52,7 @@ def test_a_gate_for_other_scores_is_one_line_before_anything_runs(place):
 def test_scores_are_named_by_the_extractor_and_say_how_they_were_made(place):
     edit(place, {"gate.decides": ["fid_inception"]})
     do(place, "dvc", "repro")
-    scores, protocol = (read(place / f"reports/evaluate/{name}.json") for name in ("metrics", "protocol"))
+    scores, protocol = (read(place / f"reports/evaluate/{name}.json") for name in ("scores", "protocol"))
     assert {"fid_inception", "fid_inception_floor", "fid_infinity_inception", "kid_inception"} <= scores.keys()
     assert {"fid_inception_low", "kid_inception_high", "recall", "memorisation"} <= scores.keys()
     assert [name for name in scores if "in_domain" in name or name.startswith("class")] == []

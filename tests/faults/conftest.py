@@ -49,12 +49,11 @@ def template(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def fresh(template, tmp_path):
-    """Return a workspace of one's own for a family."""
+@pytest.fixture(scope="session")
+def copied(template):
+    """Make a folder a workspace for a family."""
 
-    def make(family, **sections):
-        folder = tmp_path / f"{family} {len(list(tmp_path.iterdir()))}"
+    def make(folder, family, **sections):
         shutil.copytree(template, folder)
         edit(folder, family=family, **sections)
         return folder
@@ -62,14 +61,22 @@ def fresh(template, tmp_path):
     return make
 
 
+@pytest.fixture
+def fresh(copied, tmp_path):
+    """Return a workspace of one's own for a family."""
+
+    def make(family, **sections):
+        return copied(tmp_path / f"{family} {len(list(tmp_path.iterdir()))}", family, **sections)
+
+    return make
+
+
 @pytest.fixture(scope="session")
-def left_alone(template, tmp_path_factory):
+def left_alone(copied, tmp_path_factory):
     """Return what a training of a family makes that nothing befell, and the seconds that it takes."""
 
     def train(family, **sections):
-        folder = tmp_path_factory.mktemp("left alone") / family
-        shutil.copytree(template, folder)
-        edit(folder, family=family, **sections)
+        folder = copied(tmp_path_factory.mktemp("left alone") / family, family, **sections)
         begun = time.monotonic()
         trainer = Trainer(folder)
         assert trainer.ends() == 0, trainer.said()

@@ -27,8 +27,16 @@ LONGER, PER_EPOCH = 20, 7
 
 
 @pytest.fixture(scope="module")
-def longer(left_alone):
-    return {family: left_alone(family, train={"epochs": LONGER})["model"] for family in ("vae", "gan")}
+def longer(copied, tmp_path_factory):
+    """Return what a longer training of each family makes that `dvc` runs and nothing befalls."""
+
+    def train(family):
+        folder = copied(tmp_path_factory.mktemp("left alone") / family, family, train={"epochs": LONGER})
+        repository(folder)
+        assert dvc(folder).wait(120) == 0, (folder / "log").read_text()
+        return model(folder)
+
+    return {family: train(family) for family in ("vae", "gan")}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
