@@ -30,8 +30,15 @@ class Model:
     about: SavedModel
 
     def sample(self, n: int, seed: int, first: int = 0) -> Stored:
-        """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i."""
-        return self.content.spec.quantise(self.family.sample(n, seed, first))
+        """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i.
+
+        Raises:
+            ArtefactError: they are not finite.
+        """
+        x = self.family.sample(n, seed, first)
+        if not x.isfinite().all():
+            raise ArtefactError(f"the {self.about.family} draws samples that are not finite; {CURE}")
+        return self.content.spec.quantise(x)
 
 
 def bits(family: Family, figures: Mapping[str, Tensor], content: Content, items: Stored) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -119,3 +120,13 @@ def test_weights_that_mean_something_else_under_the_same_names_are_refused(saved
     assert tree.pop("format") == FORMAT
     (saved / "model.json").write_text(json.dumps(tree))
     assert "a model of format 1" in refused(saved)
+
+
+def test_samples_that_are_not_finite_are_refused_although_all_weights_are(toy, tmp_path):
+    family = toy.family("vae")
+    with torch.no_grad():
+        for weight in family.parameters():
+            weight.fill_(3e38)
+    models.save(tmp_path, family, toy.about("vae"))
+    with pytest.raises(ArtefactError, match=r"samples that are not finite; .*dvc repro -f train"):
+        models.load(tmp_path).sample(2, 0)
