@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("params.md")
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "not empty"}
 HEAD = """# Parameters
 
-Every field of `params.yaml`, in its order. All are required; a key that is not listed is refused. Change one with
+Every field of `params.yaml`, in its order. Those that name no default are required, others are refused. Change one with
 `dvc exp run -S vae.latent_dim=32`, or edit the file. Numbers may be written `3.0e-3`.
 
 | field | values | meaning |
@@ -59,7 +59,9 @@ def kind(annotation: Any) -> str:
         return f"{get_origin(annotation).__name__} of {', '.join(map(kind, get_args(annotation)))}"
     if get_origin(annotation) is None:
         return "null" if annotation is type(None) else annotation.__name__
-    return " or ".join(f"`{each}`" if not isinstance(each, type) else kind(each) for each in get_args(annotation))
+    return " or ".join(
+        kind(each) if isinstance(each, type) or get_origin(each) else f"`{each}`" for each in get_args(annotation)
+    )
 
 
 def said(limit: Any) -> str:

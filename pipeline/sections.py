@@ -79,6 +79,16 @@ RegisteredName = Annotated[str | None, Field(pattern=r'^[^/:"]+$', max_length=25
 """A name that MLflow can hold, or none."""
 
 
+def _rising(value: list[float] | None) -> list[float] | None:
+    if value is not None and not (len(value) == 2 and value[0] < value[1]):
+        raise ValueError("it must be two numbers, the first below the second")
+    return value
+
+
+ValueRange = Annotated[list[float] | None, AfterValidator(_rising)]
+"""Two numbers, or none."""
+
+
 class Section(BaseModel):
     """A frozen set of fields that refuses keys it does not know."""
 
@@ -107,6 +117,8 @@ class ImageParams(Section):
     """Side of the square images, in pixels; the networks' depth follows from it."""
     channels: Annotated[Literal[1, 3], BeforeValidator(_number)]
     """1 for grey, 3 for RGB."""
+    value_range: ValueRange = None
+    """Black and white of files of over 8 bits that state neither, as [0, 4095]; null, the default, rejects them."""
 
 
 class AudioParams(Section):

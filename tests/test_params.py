@@ -295,9 +295,11 @@ def test_families_and_contents_are_the_ones_that_parameters_allow():
 def test_every_family_and_content_has_its_section_with_the_arguments_that_it_takes(name):
     made = {**FAMILIES, **CONTENTS}[name]
     # what a content learns of its source has a default: it is not known before
-    arguments = inspect.signature(made).parameters.values()
-    taken = {each.name for each in arguments if each.default is inspect.Parameter.empty} - {"spec"}
-    assert set(Params.model_fields[name].annotation.model_fields) == taken
+    arguments = inspect.signature(made).parameters
+    taken = {each.name for each in arguments.values() if each.default is inspect.Parameter.empty} - {"spec"}
+    section = Params.model_fields[name].annotation.model_fields
+    assert {name for name, field in section.items() if field.is_required()} == taken
+    assert set(section) <= set(arguments)
 
 
 def test_every_field_has_a_line_that_describes_it():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,9 +30,10 @@ class ImageContent:
     distance: Literal["fid", "frechet"] = "fid"
     unit: Literal["dim", "byte"] = "dim"
 
-    def __init__(self, side: int, channels: Literal[1, 3]) -> None:
-        """Set the side in pixels and the number of channels."""
+    def __init__(self, side: int, channels: Literal[1, 3], value_range: Sequence[float] | None = None) -> None:
+        """Set the side in pixels, the number of channels, and which values of more than 8 bits are black and white."""
         self.side = side
+        self.value_range = None if value_range is None else (value_range[0], value_range[1])
         self.channels: Literal[1, 3] = channels
         self.spec = DataSpec(shape=(channels, side, side), layout="grid")
 
@@ -43,7 +44,7 @@ class ImageContent:
     def read(self, source: Folder) -> Iterator[Item | Rejected]:
         """Yield the images of a known set, or of any folder of image files."""
         found = image_sets.read(source)
-        return image_files.read(source, self.channels) if found is None else found
+        return image_files.read(source, self.channels, self.value_range) if found is None else found
 
     def encode(self, raw: Raw) -> Stored:
         """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""

@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.contents import folders
+from pipeline.contents import folders, image_ranges
 from pipeline.contents.base import Item, Rejected
 from pipeline.contents.folders import Folder, UnusableError, too_large
+from pipeline.contents.image_ranges import Range
 
 DEPTH = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Bytes of a pixel in modes whose bands have more than one."""
 
 
-def read(source: Folder, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
+def read(source: Folder, channels: Literal[1, 3], value_range: Range | None = None) -> Iterator[Item | Rejected]:
     """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
-    for found in folders.decoded(source, partial(decode, channels=channels, max_bytes=source.max_bytes)):
+    read_one = partial(decode, channels=channels, max_bytes=source.max_bytes, value_range=value_range)
+    for found in folders.decoded(source, read_one):
         if isinstance(found, Rejected):
             yield found
         else:
@@ -30,8 +32,10 @@ def read(source: Folder, channels: Literal[1, 3]) -> Iterator[Item | Rejected]:
             yield Item(raw, source.origin(path), source.label(path))
 
 
-def decode(path: Path, channels: Literal[1, 3], max_bytes: int) -> NDArray[np.uint8]:
+def decode(path: Path, channels: Literal[1, 3], max_bytes: int, value_range: Range | None = None) -> NDArray[np.uint8]:
     """Return the (first) image of a file, upright, on white, as (height, width, channels) uint8.
+
+    `value_range` is that of files whose pixels have more than eight bits and that state none.
 
     Raises:
         Exception: whatever Pillow raises of a file that is not whole, not an image, or too large to be one.
@@ -43,13 +47,18 @@ def decode(path: Path, channels: Literal[1, 3], max_bytes: int) -> NDArray[np.ui
             size = file.width * file.height * DEPTH.get(file.mode, len(file.getbands()))
             if said := too_large("unpacks to", size, max_bytes):
                 raise UnusableError(said)
+            span, narrowed = image_ranges.stated(file) or value_range, image_ranges.narrowed(file)
             ImageOps.exif_transpose(file, in_place=True)
-            return _pixels(file, "L" if channels == 1 else "RGB")
+            if narrowed:
+                image_ranges.hold_narrowed(file, span)
+            return _pixels(file, "L" if channels == 1 else "RGB", span)
 
 
-def _pixels(image: Image.Image, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
+def _pixels(image: Image.Image, mode: Literal["L", "RGB"], span: Range | None) -> NDArray[np.uint8]:
+    if image_ranges.is_wide(image.mode):
+        image = Image.fromarray(image_ranges.eight_bits(image, span))
+    if image.mode == "La":  # has no way to others but this one
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -58,12 +67,3 @@ def _pixels(image: Image.Image, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
     if image.mode != mode:  # converting to the mode that it has would copy it
         image = image.convert(mode)
     return np.atleast_3d(np.asarray(image, dtype=np.uint8))
-
-
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return grey values of more than eight bits as uint8: integers span 16 bits, floats span [0, 1]."""
-    top = 1.0 if np.issubdtype(values.dtype, np.floating) else 65535.0
-    wide = values.astype(np.float64)
-    if not (np.isfinite(wide).all() and wide.min() >= 0 and wide.max() <= top):
-        raise ValueError(f"grey values are outside 0 to {top:g}")
-    return np.rint(wide * (255 / top)).astype(np.uint8)

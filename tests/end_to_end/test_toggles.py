@@ -48,7 +48,7 @@ VALUES = {
         "max_file_mib": 10,
         "follow_links": True,
     },
-    "image": {"side": 20, "channels": 3},
+    "image": {"side": 20, "channels": 3, "value_range": [0.0, 4095.0]},
     "audio": {"seconds": 0.25, "rate": 11025, "mels": 20, "loudness": "peak"},
     "text": TOKENS | {"field": "body"},
     "code": TOKENS | {"suffix": ".js"},
