@@ -46,7 +46,7 @@ class Subject:
     """What a card is about.
 
     `data` is what dataset.json says, `committed` the params of params.yaml as the commit has it, flat, and `tags` are
-    those of the version.
+    those of the version. `out` is where its samples go by themselves.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Subject:
     environment: Mapping[str, Any]
     committed: Mapping[str, Any]
     tags: Mapping[str, Any]
+    out: str
 
 
 def told(scores: Mapping[str, float]) -> list[str]:
@@ -69,11 +70,15 @@ def spans(scores: Iterable[str]) -> list[str]:
     return [f"{name}{end}" for name in scores for end in ("", "_low", "_high")]
 
 
-def text(subject: Subject, pictures: bool) -> str:
-    """Return the card, with pictures by links to files beside it, or without."""
+def text(subject: Subject, pictures: Mapping[str, str]) -> str:
+    """Return the card with pictures, whose addresses are given by their names in CAPTIONS.
+
+    What a person looks at first stands first, and the list of params, which is long, last.
+    """
     model, data = subject.model, subject.data
     parts = [
         f"# {subject.name}: a {model.family} of {data['title'] or data['source']}",
+        *_pictures(pictures),
         "## Use and limits",
         USE,
         "## Data",
@@ -86,15 +91,16 @@ def text(subject: Subject, pictures: bool) -> str:
         _scores(subject.scores),
         "## Memorisation",
         _memorisation(subject.scores),
-        *(["## Pictures", *_pictures()] if pictures else []),
         "## Load",
-        _load(subject.name),
+        _load(subject),
         "## Make it again",
         f"```sh\npipeline reproduce {_champion(subject.name)}\n```",
         "This trains again in a temporary clone of the repository, from the commit, difference, params and data below, "
         "and says whether the bytes are the same.",
         "## Lineage",
         _table(("", ""), ((name, str(value)) for name, value in subject.tags.items() if _traces(name))),
+        "## Params",
+        _params(subject),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -117,17 +123,20 @@ def _training(subject: Subject) -> str:
     settings, items = model.params["train"], subject.data["counts"]["train"]
     steps = -(-items // settings["batch_size"]) * settings["epochs"]
     began = datetime.fromtimestamp(training.began, UTC).isoformat(" ", "minutes").removesuffix("+00:00")
-    said = (
+    return (
         f"{steps} steps of {settings['batch_size']} items (epochs: {settings['epochs']}). Began {began} UTC, ended "
         f"{training.ended - training.began:.0f} seconds later, pauses included. On {environment['accelerator']} "
         f"({environment['cpu']}; threads: {environment['threads']}, processes: {environment['runtime']['devices']}), "
         f"Python {environment['python']}, torch {environment['torch']}."
     )
+
+
+def _params(subject: Subject) -> str:
     rows = []
-    for name, value in model.effective.items():
+    for name, value in subject.model.effective.items():
         default = subject.committed.get(name, value)
         rows.append((name, str(value), "" if default == value else str(default)))
-    return f"{said}\n\n{_table(('param', 'value', 'the commit has'), rows)}"
+    return _table(("param", "value", "the commit has"), rows)
 
 
 def _scores(scores: Mapping[str, float]) -> str:
@@ -147,15 +156,16 @@ def _memorisation(scores: Mapping[str, float]) -> str:
     )
 
 
-def _pictures() -> list[str]:
-    return [f"{caption}:\n\n![{caption}]({name}.png)" for name, caption in CAPTIONS.items()]
+def _pictures(addresses: Mapping[str, str]) -> list[str]:
+    return [f"{CAPTIONS[name]}:\n\n![{CAPTIONS[name]}]({address})" for name, address in addresses.items()]
 
 
-def _load(name: str) -> str:
+def _load(subject: Subject) -> str:
+    name = subject.name
     return (
         f'```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
         'items = model.predict([], params={"n": 16, "seed": 0})\n```\n\n'
-        f"```sh\npipeline sample {_champion(name)} -n 64 --seed 0 --out grid.png\n```\n\n"
+        f"```sh\npipeline sample {_champion(name)} -n 64 --seed 0 --out {subject.out}\n```\n\n"
         "`@challenger`, or `/` and its number, where it is not the champion."
     )
 

@@ -12,14 +12,15 @@ from typing import TypeAlias
 STYLE = """
 :root { color-scheme: light dark; --fine: light-dark(#555, #bbb); --rule: light-dark(#ddd, #444);
   --own: light-dark(#1d4ed8, #8ab4ff); --other: light-dark(#a21caf, #f0abfc); --tick: light-dark(#b45309, #fbbf24); }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem;
   color: light-dark(#111, #eee); background: light-dark(#fff, #16181c); }
 h2 { margin: 2rem 0 .5rem; font-size: 1.2rem; }
 p, figcaption, th { color: var(--fine); }
 p { margin: .3rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { text-align: left; padding: .2rem .7rem .2rem 0; border-bottom: 1px solid var(--rule); }
 th { font-weight: normal; }
+td:nth-child(2):last-child { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; }

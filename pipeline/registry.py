@@ -50,7 +50,7 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         source = _log(run, folder, signature)
-        place = f"versions/{name}"
+        place = folder_of(name)
         run.files(beside, place)
         told = {key: str(value) for key, value in tags.items()} | {LINEAGE: place}
         made = client.create_model_version(name, source, run.id, tags=told, description=description)
@@ -71,6 +71,11 @@ def _follow(
         client.delete_model_version_tag(version.name, version.version, key)
     for key, value in sorted(tags.items(), key=lambda each: each[0] == EVIDENCE):
         client.set_model_version_tag(version.name, version.version, key, str(value))
+
+
+def folder_of(name: str) -> str:
+    """Return where among a run's artifacts lies what a version keeps of how it was made."""
+    return f"versions/{name}"
 
 
 def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:

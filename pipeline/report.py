@@ -77,6 +77,11 @@ def write(
     (folder / "report.html").write_text(pages.page(f"A {lineage['family']}, evaluated", *parts))
 
 
+def markdown(folder: str) -> str:
+    """Return the pictures of the page in Markdown, by addresses that begin with `folder`."""
+    return "\n\n".join(f"{title}:\n\n![{title}]({folder}{name}.png)" for name, (title, _) in PICTURES.items())
+
+
 def _champion(champion: Scored | None, model_digest: str, protocol_digest: str) -> tuple[str, Mapping[str, float]]:
     """Return what is said of the champion, and its scores where they can be held against those of the model."""
     if champion is None:

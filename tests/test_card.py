@@ -38,7 +38,7 @@ def subject(toy):
     tags = {"git.commit": "c" * 40, "data_digest": "d" * 64, "fid_in_domain": "1", "evaluated": "2026-01-01"}
     committed = {"vae.latent_dim": 99, "vae.width": 8}
     record = RunRecord("abc", "mine", "f", began=0.0, ended=90.0)
-    return Subject("clothes", model, DATA, MEMORISATION, record, ENVIRONMENT, committed, tags)
+    return Subject("clothes", model, DATA, MEMORISATION, record, ENVIRONMENT, committed, tags, "samples.png")
 
 
 names = st.sampled_from([*MEANINGS, "density", "active_units"])
@@ -60,13 +60,13 @@ def test_every_score_that_a_card_names_has_its_interval(found):
 
 
 def test_a_card_says_what_is_unknown_of_the_data(subject):
-    said = card.text(subject, pictures=False)
+    said = card.text(subject, {})
     assert "| licence | unknown" in said
     assert "| items | 1000 train, 10 val, 20 test |" in said
 
 
 def test_a_card_shows_which_params_are_not_those_of_the_commit(subject):
-    said = card.text(subject, pictures=False)
+    said = card.text(subject, {})
     assert "| vae.latent_dim | 4 | 99 |" in said
     assert "| vae.width | 8 |  |" in said
     assert "12 steps of 300 items (epochs: 3)" in said
@@ -76,23 +76,28 @@ def test_a_card_shows_which_params_are_not_those_of_the_commit(subject):
 @pytest.mark.parametrize(("low", "word"), [(-0.1, "no sign of copying"), (0.05, "above 0: a sign of copying")])
 def test_a_card_says_whether_there_is_a_sign_of_copying(subject, low, word):
     scores = MEMORISATION | {"memorisation_low": low}
-    assert word in card.text(dataclasses.replace(subject, scores=scores), pictures=False)
+    assert word in card.text(dataclasses.replace(subject, scores=scores), {})
 
 
-def test_a_card_has_its_pictures_where_files_lie_beside_it_alone(subject):
-    assert re.findall(r"!\[.*\]\((.*)\)", card.text(subject, pictures=True)) == [
-        f"{name}.png" for name in card.CAPTIONS
-    ]
-    assert "![" not in card.text(subject, pictures=False)
+def test_a_card_begins_with_the_pictures_that_it_is_given_and_ends_with_params(subject):
+    said = card.text(subject, {"samples": "at/samples.png", "nearest": "nearest.png"})
+    headings = re.findall(r"^(?:## .*|!\[.*)", said, re.MULTILINE)
+    assert headings[:2] == ["![Samples](at/samples.png)", f"![{card.CAPTIONS['nearest']}](nearest.png)"]
+    assert headings[-1] == "## Params"
+
+
+@pytest.mark.parametrize("out", ["samples.png", "samples"])
+def test_the_command_on_a_card_puts_samples_where_those_of_its_content_go(subject, out):
+    assert f"-n 64 --seed 0 --out {out}\n" in card.text(dataclasses.replace(subject, out=out), {})
 
 
 def test_a_card_traces_the_version_and_repeats_no_score_there(subject):
-    _, _, traced = card.text(subject, pictures=False).partition("## Lineage")
+    _, _, traced = card.text(subject, {}).partition("## Lineage")
     assert f"| git.commit | {'c' * 40} |" in traced
     assert f"| data_digest | {'d' * 64} |" in traced
     assert "fid_in_domain" not in traced
 
 
 def test_a_bar_in_a_name_does_not_break_a_table(subject):
-    said = card.text(dataclasses.replace(subject, data=DATA | {"licence": "a|b"}), pictures=False)
+    said = card.text(dataclasses.replace(subject, data=DATA | {"licence": "a|b"}), {})
     assert "| licence | a\\|b |" in said

@@ -57,6 +57,7 @@ def main() -> None:
         tracked.scores(found.scores)
         tracked.tags(flatten({"protocol": found.evidence.protocol}))
         tracked.files(folder, "evaluate")
+        tracked.describe(report.markdown(tracking.folder_address(tracked.id, "evaluate")))
     # what train made is in DVC's cache by now, or evaluate would not run
     Work(record.training).retire()
 

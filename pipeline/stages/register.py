@@ -8,7 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import artefacts, card, contents, disk, evidence, lineage, project, registry, serving, stale, tracking
+from pipeline import (
+    artefacts,
+    card,
+    contents,
+    disk,
+    evidence,
+    gallery,
+    lineage,
+    project,
+    registry,
+    serving,
+    stale,
+    tracking,
+)
 from pipeline.artefacts import PreparedData, RunRecord, SavedModel
 from pipeline.card import Subject
 from pipeline.environment import Environment
@@ -32,7 +45,8 @@ def main() -> None:
     wanted["reconstructions"] = min(wanted["reconstructions"], protocol["real"])
     scored = {"seed": protocol["seed"], "evaluate": {name: value for name, value in protocol.items() if name in wanted}}
     stale.refuse(artefacts.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
-    signature = serving.signature(contents.build(about.content, about.content_settings, about.learnt))
+    content = contents.build(about.content, about.content_settings, about.learnt)
+    signature = serving.signature(content)
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
         beside, digest = Path(temporary), artefacts.model_digest(folder)
         with tracking.reaching():
@@ -62,10 +76,12 @@ def main() -> None:
         }
         environment = disk.read_json(beside / lineage.ENVIRONMENT, Environment)
         made = disk.read_json(beside / lineage.TRAINING, RunRecord)
-        subject = Subject(name, about, data.about, scores, made, environment, lineage.committed(workspace), tags)
-        (beside / "card.md").write_text(card.text(subject, pictures=True))
+        committed, out = lineage.committed(workspace), gallery.place(content)
+        subject = Subject(name, about, data.about, scores, made, environment, committed, tags, out)
+        (beside / "card.md").write_text(card.text(subject, {each: f"{each}.png" for each in card.CAPTIONS}))
         with tracking.reaching():
-            described = card.text(subject, pictures=False)
+            at = tracking.folder_address(tags["run_id"], registry.folder_of(name))
+            described = card.text(subject, {"samples": f"{at}samples.png"})  # registries take 5000 characters
             version = registry.register(tracked, name, folder, signature, tags, described, beside)
         tracked.tags({tracking.REGISTERED: f"models:/{name}/{version.version}"})
     lineage.Registered(name, int(version.version), tracked.id, tags[registry.DIGEST]).write(workspace)

@@ -11,7 +11,7 @@ from pipeline.tracking.evaluated import (
     scored,
     version,
 )
-from pipeline.tracking.runs import Run, Training, deliver_leftovers, resume, start
+from pipeline.tracking.runs import Run, Training, deliver_leftovers, folder_address, resume, start
 from pipeline.tracking.store import connect, is_registered, reaching
 from pipeline.tracking.ui import serve
 
@@ -26,6 +26,7 @@ __all__ = [
     "connect",
     "deliver_leftovers",
     "evaluated",
+    "folder_address",
     "is_registered",
     "mark_killed",
     "reaching",

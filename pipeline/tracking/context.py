@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline import environment, project
 from pipeline.params import RuntimeParams, flatten
 from pipeline.revision import Revision
+
+MOST, LONGEST = 3, 30
+"""Changes that a name tells, and characters of a value in it."""
+
+
+def name(params: Mapping[str, Any], before: Mapping[str, str]) -> str:
+    """Return what a run is called: as its experiment of DVC, or else by what changed in params since the run before.
+
+    A param that the run before did not have is no change: what another family brings is said by `family=`. Where
+    nothing changed, or there is no run before, the family is said, and the commit.
+    """
+    found = context()
+    if experiment := found.get("dvc.experiment"):
+        return experiment
+    changed = [
+        f"{key}={_short(str(value))}" for key, value in params.items() if before.get(key, str(value)) != str(value)
+    ]
+    if not changed:
+        return " at ".join(filter(None, (str(params["family"]), found["git.commit"][:7])))
+    return ", ".join(changed[:MOST]) + (f" and {len(changed) - MOST} more" if len(changed) > MOST else "")
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
 def context() -> dict[str, str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -24,7 +25,7 @@ from pipeline.processes import Process
 from pipeline.spool import Spool
 from pipeline.tracking import store
 from pipeline.tracking.abandoned import HEARTBEAT, mark_killed
-from pipeline.tracking.context import context, machine
+from pipeline.tracking.context import context, machine, name
 from pipeline.tracking.courier import Courier
 from pipeline.tracking.store import AWAY, connect, reaching, said
 from pipeline.work import Work
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TICKET, RESTORED = "ticket", "restored_from"
+NOTE = "mlflow.note.content"
+"""The tag that the UI shows as the description of a run."""
 BEAT = 20.0
 """Seconds between two heartbeats of a run."""
 
@@ -59,6 +62,13 @@ class Run:
         """Log the files of a folder as artifacts."""
         with reaching():
             self.client.log_artifacts(self.id, str(folder), to)
+
+    def describe(self, text: str) -> None:
+        """Give the run a description in Markdown, unless somebody else wrote one."""
+        with reaching():
+            tags = self.client.get_run(self.id).data.tags
+            if NOTE not in tags:
+                self.client.set_tag(self.id, NOTE, text)
 
 
 class Training:
@@ -93,8 +103,7 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
         record = work.record
         if record is None or not store.exists(client, record.run_id):
             experiment = str(data.about["source"])
-            run_id = _begin(client, experiment, about.family, TICKET, work.ticket())
-            _describe(client, run_id, about)
+            run_id = _begin(client, experiment, about, TICKET, work.ticket())
             source = json.dumps({"uri": data.about["homepage"] or experiment})
             dataset = Dataset(experiment, data.digest[:32], "local", source)
             with store.one_at_a_time():
@@ -121,11 +130,15 @@ def resume(record: RunRecord, about: SavedModel) -> Iterator[Run]:
         mark_killed(client)
         run_id = record.run_id
         if not store.exists(client, run_id):
-            run_id = _begin(client, record.experiment, "restored", RESTORED, run_id)
-            _describe(client, run_id, about)
+            run_id = _begin(client, record.experiment, about, RESTORED, run_id)
         ended = client.get_run(run_id).info.end_time
     with _at_work(client, run_id, lambda status: _terminate(client, run_id, status, ended)):
         yield Run(client, RunRecord(run_id, record.experiment, record.training))
+
+
+def folder_address(run_id: str, folder: str) -> str:
+    """Return the address of a folder of a run's artifacts on any page of MLflow's UI; a file's name ends it."""
+    return f"get-artifact?run_uuid={run_id}&path={quote(folder)}/"
 
 
 def deliver_leftovers(client: MlflowClient) -> None:
@@ -142,17 +155,18 @@ def deliver_leftovers(client: MlflowClient) -> None:
             sys.stderr.write(f"warning: {work.folder}: its figures cannot be delivered ({said(error)})\n")
 
 
-def _begin(client: MlflowClient, experiment: str, name: str, tag: str, value: str) -> str:
+def _begin(client: MlflowClient, experiment: str, about: SavedModel, tag: str, value: str) -> str:
     """Return the run that has a tag, made if there is none: so one that a kill cut off from its record is found."""
     place = store.experiment(client, experiment)
     found = client.search_runs([place], f"tags.{tag} = '{value}'", max_results=1)
-    run = found[0] if found else client.create_run(place, tags={tag: value}, run_name=name)
+    if found:
+        run = found[0]
+    else:
+        newest = client.search_runs([place], max_results=1, order_by=["attributes.start_time DESC"])
+        called = name(about.effective, newest[0].data.params if newest else {})
+        run = client.create_run(place, tags={tag: value}, run_name=called)
+    client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in about.effective.items()])
     return str(run.info.run_id)
-
-
-def _describe(client: MlflowClient, run_id: str, about: SavedModel) -> None:
-    params = [Param(name, str(value)) for name, value in about.effective.items()]
-    client.log_batch(run_id, params=params)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.tracking.store import connect, reaching
 
 HOST = "127.0.0.1"
+VIEW = "?workflowType=machine_learning"
+"""Has the UI show what belongs to the training of models; without, it shows what belongs to conversations."""
 
 
 def serve(port: int) -> NoReturn:
@@ -32,7 +34,7 @@ def serve(port: int) -> NoReturn:
     except (OSError, OverflowError) as error:
         raise UserError(f"port {port} cannot be used ({error}); choose another: make ui PORT=5001") from error
     below = f"/{newest[0].info.experiment_id}/runs" if newest else ""
-    sys.stdout.write(f"runs: http://{HOST}:{port}/#/experiments{below}\n")
+    sys.stdout.write(f"runs: http://{HOST}:{port}/#/experiments{below}{VIEW}\n")
     sys.stdout.flush()
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     words = ["mlflow", "ui", "--backend-store-uri", mlflow.get_tracking_uri(), "--host", HOST, "--port", str(port)]

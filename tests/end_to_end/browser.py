@@ -7,6 +7,11 @@ from playwright.sync_api import sync_playwright
 
 ALONE = ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
+SCROLLING = (
+    "[...document.querySelectorAll('html, .wide')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+)
+"""What can be scrolled sideways on a page."""
+
 
 @contextmanager
 def chromium():

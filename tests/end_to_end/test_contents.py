@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pytest
 from answering import answering, ask
+from browser import SCROLLING, Visit, chromium
 from workspace import ENV, ROOT, attempt, client, digests, do, edit, own_copy, ran, read
 
 TINY = {
@@ -57,6 +58,15 @@ def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(pl
     baselines = read(place / "features/baselines.json")
     assert {"frechet_in_domain", OWN[content]} <= baselines[BASELINE[content]].keys() <= scores.keys()
     assert f'<td data-head="{BASELINE[content]}">' in (place / "reports/evaluate/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_page_of_each_content_is_no_wider_than_1200_pixels(place):
+    with chromium() as browser:
+        page = Visit(browser, 1200, 900).page
+        page.goto((place / "reports/evaluate/report.html").as_uri())
+        assert page.locator(".wide").count() >= 3
+        assert page.evaluate(SCROLLING) == []
 
 
 @pytest.mark.slow

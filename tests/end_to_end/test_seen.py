@@ -6,9 +6,11 @@ import socket
 import subprocess
 
 import pytest
-from browser import Visit, chromium
+from browser import SCROLLING, Visit, chromium
 from waiting import answers, wait_for
 from workspace import ENV, NAME, client, do, edit, own_copy, runs
+
+from pipeline.tracking.ui import VIEW
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +96,14 @@ def shown(visit, *texts):
         visit.page.get_by_text(text, exact=True).first.wait_for()
 
 
+def picture(visit, name):
+    """Return a picture among the artifacts that a page shows, once it is there."""
+    found = visit.page.locator(f"img[src*='/{name}.png']").first
+    found.wait_for()
+    assert found.evaluate("each => each.decode().then(() => each.naturalWidth)") > 0
+    return found
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 400])
 def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_asks_nobody(browser, seen, width, scheme):
@@ -103,6 +113,7 @@ def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_asks_nobody(bro
     assert {each for each in visit.asked if not each.startswith("data:")} == {address}
     assert visit.complaints == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(SCROLLING) == []
     pictures = page.evaluate("[...document.images].map(each => [each.alt, each.naturalWidth])")
     assert len(pictures) == 5
     assert all(alt and loaded > 0 for alt, loaded in pictures)
@@ -116,8 +127,10 @@ def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_asks_nobody(bro
 
 
 def test_runs_are_ticked_and_compared_by_their_scores_with_the_bounds_of_each(visit, server, seen):
-    visit.page.goto(f"{server}/#/experiments/{runs(seen)[0].info.experiment_id}/runs")
+    visit.page.goto(f"{server}/#/experiments/{runs(seen)[0].info.experiment_id}/runs{VIEW}")
     visit.page.get_by_text("2 matching runs").wait_for()
+    shown(visit, "Model registry", "vae.latent_dim=4")  # of the view for models that are trained
+    assert visit.page.get_by_text("Prompts", exact=True).count() == 0
     visit.page.get_by_label("Select all runs").check(force=True)
     visit.page.get_by_role("button", name="Compare").click()
     visit.page.get_by_text("Comparing 2 Runs").wait_for()
@@ -146,3 +159,10 @@ def test_a_version_says_what_it_is_how_good_and_what_it_is_called(visit, server,
     headings = [line.strip("# ") for line in version.description.splitlines() if line.startswith("#")]
     shown(visit, *headings, *version.tags, version.tags["fid_in_domain_low"], version.tags["model_digest"])
     visit.page.get_by_text("champion").first.wait_for()
+    assert picture(visit, "samples").bounding_box()["y"] < 500
+
+
+def test_the_page_of_a_run_shows_what_its_model_makes(visit, server, seen):
+    run = runs(seen)[0].info
+    visit.page.goto(f"{server}/#/experiments/{run.experiment_id}/runs/{run.run_id}{VIEW}")
+    picture(visit, "samples")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from waiting import answers, wait_for
 
+from pipeline.tracking.ui import VIEW
+
 COMMAND = Path(sys.executable).with_name("pipeline")
 
 
@@ -35,7 +37,7 @@ def test_the_address_that_is_said_is_that_of_the_newest_experiment_on_the_chosen
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
     experiment = place.client.get_experiment_by_name(place.source)
-    assert said == f"runs: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs\n"
+    assert said == f"runs: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs{VIEW}\n"
 
 
 def test_a_port_that_is_taken_is_one_line(place):
