@@ -48,7 +48,7 @@ class PrepareParams(Section):
     split: Split
     """Shares of train, val and test."""
     max_rejected: float = Field(ge=0, le=1)
-    """Largest share of unreadable files that is tolerated."""
+    """Largest share of files that may be unusable; a line of JSON lines is one as well, and a picture of an archive."""
     max_file_mib: int = Field(ge=1, le=1 << 20)
     """What a file may have at most, as it lies there and unpacked, in MiB; larger ones are rejected."""
     follow_links: bool

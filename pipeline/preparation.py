@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline import disk, progress
 from pipeline.artefacts import SPLITS, Split
-from pipeline.contents.base import Content, DataSpec, Rejected
+from pipeline.contents.base import Content, DataSpec, Item, LeftOut, Rejected
 from pipeline.contents.folders import Folder
+from pipeline.contents.names import Names
 from pipeline.errors import SourceError
 from pipeline.params import Split as Shares
 from pipeline.rng import key
@@ -44,24 +46,44 @@ FIXED = {"test": 0, "train": 1, None: 2}
 
 @dataclass
 class Harvest:
-    """What a source gave: encoded items in a file, a row on each of them, and the files that gave none."""
+    """What a source gave: encoded items in a file, a row on each of them, and the files that gave none.
+
+    `files` counts all of them, as `Usable` says what one is, and `left_out` what the content itself left out.
+    """
 
     rows: NDArray[np.void]
     classes: list[str]
     rejected: list[Rejected] = field(default_factory=list)
+    files: int = 0
+    left_out: int = 0
 
 
-def harvest(content: Content, source: Folder, to: IO[bytes], seed: int) -> Harvest:
-    """Encode every item of a source into one file, one after the other."""
+def harvest(
+    content: Content,
+    source: Folder,
+    to: IO[bytes],
+    seed: int,
+    names: Names,
+    leave_out: Callable[[LeftOut], object],
+) -> Harvest:
+    """Encode every item of a source into one file, one after the other; keep their names, hand on what is left out."""
     order_key = key(seed, "split").to_bytes(8, "big")
     kept = bytearray()  # grows in place, where arrays would be joined into a copy
     pending: list[tuple[bytes, int, int, int, int, int, int]] = []
     rejected: list[Rejected] = []
-    names: dict[str, int] = {}
-    count = 0
+    classes: dict[str, int] = {}
+    count = files = left_out = 0
+    last = ""
     for found in progress.bar(content.read(source), desc="prepare", unit=" items", mininterval=1.0):
+        if isinstance(found, LeftOut):
+            leave_out(found)
+            left_out += 1
+            continue
+        file = found.group or found.origin if isinstance(found, Item) else found.origin
+        files, last = files + (file != last), file
         if isinstance(found, Rejected):
             rejected.append(found)
+        if not isinstance(found, Item):
             continue
         data = content.encode(found.raw).tobytes()
         if to.write(data) < len(data):  # nothing is between this and the disk that would write the rest, or say so
@@ -69,15 +91,17 @@ def harvest(content: Content, source: Folder, to: IO[bytes], seed: int) -> Harve
         like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
         order = _number(like, order_key)
         group = order if found.group is None else _number(found.group.encode(errors="surrogateescape"), order_key)
-        label = names.setdefault(found.label or UNCLASSED, len(names))
+        label = classes.setdefault(found.label or UNCLASSED, len(classes))
         pending.append((like, _number(data), order, group, label, FIXED[found.split], count))
+        names.add(found.origin)
         count += 1
         if len(pending) == 1 << 12:
             kept += np.array(pending, ROW).tobytes()
             pending.clear()
     kept += np.array(pending, ROW).tobytes()
     rows = np.frombuffer(kept, ROW)
-    return Harvest(_sorted_labels(rows, names), sorted(names), sorted(rejected, key=lambda each: each.origin))
+    rejected.sort(key=lambda each: each.origin)
+    return Harvest(_sorted_labels(rows, classes), sorted(classes), rejected, files, left_out)
 
 
 def check(found: Harvest, most: float, source: Path) -> None:
@@ -90,16 +114,17 @@ def check(found: Harvest, most: float, source: Path) -> None:
     count = len(np.unique(found.rows["like"]))
     if count < FEWEST:
         raise SourceError(f"{source} has {count} usable items, fewer than {FEWEST}{_first(found.rejected)}; add more")
-    share = len(found.rejected) / (len(found.rejected) + len(found.rows))
+    share = len(found.rejected) / found.files
     if share > most:
         raise SourceError(
-            f"{source}: {len(found.rejected)} files ({share:.1%}) cannot be used, more than prepare.max_rejected "
-            f"({most:.1%}) allows{_first(found.rejected)}; mend or remove them, or raise prepare.max_rejected"
+            f"{source}: {len(found.rejected)} of {found.files} files ({share:.1%}) cannot be used, more than "
+            f"prepare.max_rejected ({most:.1%}) allows{_first(found.rejected)}; mend or remove them, or "
+            "raise prepare.max_rejected"
         )
 
 
-def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]], int]:
-    """Return the rows of each split without duplicates, and how many of those there were.
+def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]], NDArray[np.int64]]:
+    """Return the rows of each split without duplicates, and places (n, 2) of those, each with what it repeats.
 
     A pure function of seed and content: within each class, groups of items are put into an order keyed by the seed, and
     that order is cut between them; an item without a group is one. Within a split items are in a keyed order, whatever
@@ -112,8 +137,10 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
     # indices stand for rows as long as they can: they take an eighth of the memory
     kept = np.lexsort([rows[each] for each in ("bytes", "group", "label", "fixed", "like")])
     like = rows["like"][kept]
-    kept = kept[np.append(True, like[1:] != like[:-1])]
+    new = np.append(True, like[1:] != like[:-1])
     del like
+    repeats = _repeats(kept, new)
+    kept = kept[new]
     kept = kept[np.lexsort((rows["order"][kept], rows["group"][kept]))]
     group, label, fixed = (rows[each][kept] for each in ("group", "label", "fixed"))
     target = np.full(len(kept), -1, np.int8)
@@ -131,7 +158,14 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
             raise SourceError(
                 f"{name} would be empty ({len(kept)} items, {len(found.classes)} classes); raise its share"
             )
-    return splits, len(rows) - len(kept)
+    return splits, repeats
+
+
+def duplicates(rows: NDArray[np.void], repeats: NDArray[np.int64], names: Names) -> Iterator[LeftOut]:
+    """Yield what `split` left out, by name."""
+    for place, of in repeats:
+        same = rows["bytes"][place] == rows["bytes"][of]
+        yield LeftOut(names[place], names[of], "it is the same to the model" if same else "it is alike")
 
 
 def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Path, name: Split) -> None:
@@ -153,6 +187,13 @@ def digests(folder: Path) -> dict[str, str]:
 
 def _number(data: bytes, secret: bytes = b"") -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8, key=secret).digest(), "big")
+
+
+def _repeats(order: NDArray[np.int64], new: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the places of what is not new, (n, 2), each with that of the last new one before it in an order."""
+    firsts, again = np.flatnonzero(new), np.flatnonzero(~new)
+    pairs = np.stack([order[again], order[firsts[np.searchsorted(firsts, again) - 1]]], axis=1)
+    return pairs[np.argsort(pairs[:, 0])]
 
 
 def _cut(order: NDArray[np.uint64], shares: list[float]) -> NDArray[np.int64]:

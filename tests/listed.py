@@ -1,7 +1,11 @@
 """A content whose items a test has made."""
 
+import io
+
 from pipeline.contents.image import ImageContent
+from pipeline.contents.names import Names
 from pipeline.params import Split
+from pipeline.preparation import harvest
 
 SHARES = Split(train=0.7, val=0.1, test=0.2)
 
@@ -15,3 +19,10 @@ class Listed(ImageContent):
 
     def read(self, source):
         return iter(self.items)
+
+
+def harvested(items, folder=None, seed=0):
+    """Return what is harvested of items, and the file that they are encoded in."""
+    encoded = io.BytesIO()
+    with Names() as names:
+        return harvest(Listed(items), folder, encoded, seed, names, [].append), encoded

@@ -1,13 +1,12 @@
-import io
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listed import SHARES, Listed
+from listed import SHARES, harvested
 
 from pipeline.contents.base import Item
-from pipeline.preparation import harvest, split
+from pipeline.preparation import split
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -24,8 +23,8 @@ def parts(sizes, *, like=None):
 
 def divided(items, seed=0):
     """Return the places of the items of each split, and how many were left out."""
-    splits, left_out = split(harvest(Listed(items), None, io.BytesIO(), seed), SHARES)
-    return {name: {int(at) for at in rows["at"]} for name, rows in splits.items()}, left_out
+    splits, left_out = split(harvested(items, seed=seed)[0], SHARES)
+    return {name: {int(at) for at in rows["at"]} for name, rows in splits.items()}, len(left_out)
 
 
 SIZES = st.lists(st.integers(1, 12), min_size=20, max_size=40)
@@ -65,7 +64,7 @@ def test_of_items_that_are_alike_one_is_kept():
 
 def test_the_parts_of_a_document_do_not_stand_together_in_a_split():
     items = parts([10] * 60)
-    rows = split(harvest(Listed(items), None, io.BytesIO(), 0), SHARES)[0]["train"]
+    rows = split(harvested(items)[0], SHARES)[0]["train"]
     groups = [items[at].group for at in rows["at"]]
     together = sum(a == b for a, b in pairwise(groups))
     assert together < 0.1 * len(groups)

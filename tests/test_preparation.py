@@ -1,27 +1,25 @@
 import io
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listed import SHARES, Listed
+from listed import SHARES, Listed, harvested
 from PIL import Image
 from whole import whole
 
 from pipeline import preparation
 from pipeline.artefacts import SPLITS
-from pipeline.contents.base import DataSpec, Item, Rejected
+from pipeline.contents.base import DataSpec, Item, LeftOut, Rejected, Usable
 from pipeline.contents.image import ImageContent
+from pipeline.contents.names import Names
+from pipeline.contents.text import TextContent
 from pipeline.errors import SourceError
 from pipeline.params import Split
 from pipeline.preparation import check, harvest, split, write
 
 FEW = settings(max_examples=25, deadline=None)
-
-
-def harvested(items, folder, seed=0):
-    encoded = io.BytesIO()
-    return harvest(Listed(items), folder, encoded, seed), encoded
 
 
 def made(n, classes=1, seed=0, fixed=None, label=None):
@@ -49,16 +47,16 @@ def test_the_split_does_not_depend_on_the_order_in_which_items_are_found(items, 
     shuffled = order.sample(items, len(items))
     first, again = (split(harvested(each, folder, seed)[0], SHARES) for each in (items, shuffled))
     assert contents_of(first[0]) == contents_of(again[0])
-    assert first[1] == again[1]
+    assert len(first[1]) == len(again[1])
 
 
 @FEW
 @given(items=SOURCES, seed=st.integers(0, 2**32 - 1))
 def test_no_item_is_in_two_splits_or_twice_in_one(items, seed, tmp_path_factory):
-    splits, duplicates = split(harvested(items, tmp_path_factory.getbasetemp(), seed)[0], SHARES)
+    splits, repeats = split(harvested(items, tmp_path_factory.getbasetemp(), seed)[0], SHARES)
     digests = [row["like"] for rows in splits.values() for row in rows]
     assert len(digests) == len(set(digests))
-    assert len(digests) + duplicates == len(items)
+    assert len(digests) + len(repeats) == len(items)
     assert len(digests) == len({item.raw.tobytes() for item in items})
 
 
@@ -100,8 +98,9 @@ def test_a_duplicate_of_a_fixed_test_item_is_dropped_from_train_and_not_from_tes
     copies = [Item(item.raw, f"copy of {item.origin}", item.label, "train") for item in test[:10]]
     items = test + copies + train if test_first else train + copies + test
     found, _ = harvested(items, tmp_path)
-    splits, duplicates = split(found, SHARES)
-    assert duplicates == 10
+    splits, repeats = split(found, SHARES)
+    assert [items[place].origin for place, _ in repeats] == [item.origin for item in copies]
+    assert [items[of].origin for _, of in repeats] == [item.origin for item in test[:10]]
     assert len(splits["test"]) == 40
     tested = {row["like"] for row in splits["test"]}
     assert not tested & {row["like"] for name in ("train", "val") for row in splits[name]}
@@ -111,8 +110,11 @@ def test_files_of_the_same_pixels_are_duplicates_whatever_their_format(tmp_path)
     for item in made(120):
         Image.fromarray(item.raw[..., 0]).save(tmp_path / f"{item.origin.replace('/', '-')}.png")
     Image.open(tmp_path / "0-7.png").save(tmp_path / "again.bmp")
-    found = harvest(ImageContent(16, 1), whole(tmp_path), io.BytesIO(), 0)
-    assert split(found, SHARES)[1] == 1
+    with Names() as names:
+        found = harvest(ImageContent(16, 1), whole(tmp_path), io.BytesIO(), 0, names, [].append)
+        (again,) = preparation.duplicates(found.rows, split(found, SHARES)[1], names)
+    assert {again.origin, again.of} == {"0-7.png", "again.bmp"}
+    assert again.reason == "it is the same to the model"
 
 
 def test_classes_are_numbered_by_name_and_labels_follow(tmp_path):
@@ -147,9 +149,46 @@ def test_too_many_rejected_files_are_an_error_that_names_the_first_ones_and_the_
     with pytest.raises(SourceError) as caught:
         check(found, 0.009, tmp_path)
     said = str(caught.value)
-    for part in ("5 files (1.0%)", "prepare.max_rejected", "bad0.png: the file is empty; bad1.png", "bad2.png"):
+    for part in ("5 of 500 files (1.0%)", "prepare.max_rejected", "bad0.png: the file is empty; bad1.png", "bad2.png"):
         assert part in said
     assert "bad3.png" not in said
+
+
+def test_the_share_of_rejected_files_is_one_of_files_however_many_items_each_gives(tmp_path):
+    parts = [Item(item.raw, f"{i % 5}[{i}]", group=f"{i % 5}") for i, item in enumerate(made(200))]
+    windows = sorted(parts, key=lambda each: each.group)
+    rejected = [Rejected(f"bad{i}", "it is empty") for i in range(5)]
+    found, _ = harvested([*windows, *rejected], tmp_path)
+    assert found.files == 10
+    with pytest.raises(SourceError, match=r"5 of 10 files \(50.0%\).*bad0: it is empty; bad1"):
+        check(found, 0.49, tmp_path)
+    check(found, 0.5, tmp_path)
+
+
+def test_files_that_leave_no_item_count_as_files_and_what_is_left_out_of_one_does_not(tmp_path):
+    first = [Usable("a"), *(Item(item.raw, f"a[{i}]", group="a") for i, item in enumerate(made(100)))]
+    others = [Usable("b"), LeftOut("b", "a", "alike"), Usable("c"), LeftOut("c[0]", "a", "alike"), Usable("d")]
+    said = []
+    with Names() as names:
+        found = harvest(Listed(first + others), tmp_path, io.BytesIO(), 0, names, said.append)
+    assert (found.files, found.left_out, len(found.rows)) == (4, 2, 100)
+    assert [(each.origin, each.of) for each in said] == [("b", "a"), ("c[0]", "a")]
+
+
+def test_every_text_that_repeats_one_of_many_lines_of_json_is_counted_and_named_with_what_it_repeats(tmp_path):
+    rng = np.random.default_rng(0)
+    words = rng.choice(list("abcdefghijklmnop"), (900, 13, 4)).view("U4")[..., 0]
+    texts = [" ".join(row[:size]) for row, size in zip(words, rng.integers(3, 13, 900), strict=True)]
+    texts += [texts[i] for i in range(0, 900, 10)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    said = []
+    with Names() as names:
+        content = TextContent(64, "bytes", 1024, "text", 0)
+        found = harvest(content, whole(tmp_path), io.BytesIO(), 0, names, said.append)
+        said += preparation.duplicates(found.rows, split(found, SHARES)[1], names)
+    pairs = [{each.origin.removesuffix("[0]"), each.of.removesuffix("[0]")} for each in said]
+    assert len(pairs) == 90
+    assert all({f"a.jsonl:{901 + i}", f"a.jsonl:{1 + 10 * i}"} in pairs for i in range(90))
 
 
 def test_a_split_that_would_be_empty_is_an_error_that_names_it(tmp_path):

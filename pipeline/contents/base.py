@@ -112,6 +112,29 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What is not needed beside something that came before it, and why: `of` is what it repeats or resembles."""
+
+    origin: str
+    of: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Usable:
+    """A file that is not rejected, which an item of it says as well.
+
+    A file is one of a folder, or one of the documents or pictures that such a file holds: a line of JSON lines.
+    """
+
+    origin: str
+
+
+Found: TypeAlias = Item | Rejected | LeftOut | Usable
+"""What is found in a source."""
+
+
 class Content(Protocol):
     """A kind of data: how it is read, encoded, decoded, shown, serialised, and compared item by item.
 
@@ -136,8 +159,8 @@ class Content(Protocol):
         """
         ...
 
-    def read(self, source: Folder) -> Iterator[Item | Rejected]:
-        """Yield what lies in a source, in any order."""
+    def read(self, source: Folder) -> Iterator[Found]:
+        """Yield what lies in a source, in any order, but all of a file together."""
         ...
 
     def encode(self, raw: Raw) -> Stored:

@@ -40,11 +40,10 @@ def prose(source: Folder, field: str) -> Iterator[Document | Rejected]:
         yield from (Document(text, topic) for topic, text in sorted(topics.items()))
         return
     for path in source.files():
-        found = _document(path, source)
-        if isinstance(found, Document) and found.origin.endswith(".jsonl"):
-            yield from _lines(found, field)
+        if isinstance(path, Path) and path.suffix == ".jsonl":
+            yield from _lines(path, source, field)
         else:
-            yield found
+            yield _document(path, source)
 
 
 def sources(source: Folder, suffix: str) -> Iterator[Document | Rejected]:
@@ -76,7 +75,7 @@ def _document(path: Path | Rejected, folder: Folder) -> Document | Rejected:
     except UnicodeDecodeError as error:
         return Rejected(origin, f"it is not UTF-8 from byte {error.start} on")
     except OSError as error:
-        return Rejected(origin, f"{type(error).__name__}: {error.strerror}")
+        return _unread(origin, error)
     return _checked(Document(text, origin, folder.label(path)))
 
 
@@ -88,19 +87,33 @@ def _checked(found: Document) -> Document | Rejected:
     return Document(found.text.replace("\r\n", "\n").replace("\r", "\n"), found.origin, found.label)
 
 
-def _lines(file: Document, field: str) -> Iterator[Document | Rejected]:
-    """Yield the documents of JSON lines; lines without anything on them are none."""
-    for number, line in enumerate(file.text.split("\n"), 1):
-        if not line.strip():
-            continue
-        origin = f"{file.origin}:{number}"
-        try:
-            found = json.loads(line)
-            text = found[field]
-            text.encode()
-        except (ValueError, RecursionError) as error:
-            yield Rejected(origin, f"it is no line of JSON in UTF-8 ({error})")
-        except (KeyError, TypeError, AttributeError, IndexError):
-            yield Rejected(origin, f"it is no object with text as its {field!r}")
-        else:
-            yield _checked(Document(text, origin, file.label))
+def _unread(origin: str, error: OSError) -> Rejected:
+    return Rejected(origin, f"{type(error).__name__}: {error.strerror}")
+
+
+def _lines(path: Path, folder: Folder, field: str) -> Iterator[Document | Rejected]:
+    """Yield the documents of JSON lines, of which one is held at a time; those without anything on them are none."""
+    origin, label, empty = folder.origin(path), folder.label(path), True
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    empty = False
+                    yield _line(line, field, f"{origin}:{number}", label)
+    except OSError as error:
+        yield _unread(origin, error)
+        return
+    if empty:
+        yield Rejected(origin, "it is empty")
+
+
+def _line(line: str, field: str, origin: str, label: str | None) -> Document | Rejected:
+    try:
+        line.encode()
+        text = json.loads(line)[field]
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        return Rejected(origin, f"it is no line of JSON in UTF-8 ({error})")
+    except (KeyError, TypeError, AttributeError, IndexError):
+        return Rejected(origin, f"it is no object with text as its {field!r}")
+    return _checked(Document(text, origin, label))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from pipeline.contents import strings, text_pages, windows
-from pipeline.contents.base import DataSpec, Item, Raw, Raws, Rejected, Stored
+from pipeline.contents.base import DataSpec, Found, Raw, Raws, Rejected, Stored
 from pipeline.contents.folders import Folder
 from pipeline.contents.text_files import Document
 from pipeline.contents.vocabulary import ALL_BYTES, Bpe, Bytes, Vocabulary, learn_bpe, learn_bytes
@@ -73,7 +73,7 @@ class TokenContent(ABC):
         texts = (each.text for each in self.documents(source) if isinstance(each, Document))
         return {"tokenizer": learn_bpe(texts, self.vocabulary_size)} if self.pairs else {"alphabet": learn_bytes(texts)}
 
-    def read(self, source: Folder) -> Iterator[Item | Rejected]:
+    def read(self, source: Folder) -> Iterator[Found]:
         """Yield the windows of the documents of a source, grouped by document.
 
         Raises:

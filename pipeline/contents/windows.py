@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.contents.base import Item, Rejected
+from pipeline.contents.base import Found, Item, LeftOut, Rejected, Usable
+from pipeline.contents.names import Names
 from pipeline.contents.text_files import Document
 
 SIGN, WORD = re.compile(r"\S"), re.compile(r"\S+")
@@ -60,42 +61,48 @@ def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], in
     return at
 
 
-def items(documents: Iterable[Document | Rejected], cut: Callable[[str], Iterable[str]]) -> Iterator[Item | Rejected]:
-    """Yield the windows of documents, and what was rejected.
+def items(documents: Iterable[Document | Rejected], cut: Callable[[str], Iterable[str]]) -> Iterator[Found]:
+    """Yield the windows of documents, what was rejected, and what was left out.
 
     A document is left out if less than 30 % of its runs of five words are new, the others having stood in earlier
-    documents, as one of two versions of a document is; and a window, if less than half of its runs are. Windows alike
-    but for case, white space and digits are `like` each other.
+    documents, as one of two versions of a document is; and a window, if less than half of its runs are. Both name the
+    document that had most of those runs first. Windows alike but for case, white space and digits are `like` each
+    other.
     """
-    seen = np.zeros(TABLE, bool)
-    for document in documents:
-        if isinstance(document, Rejected):
-            yield document
-            continue
-        try:
-            windows = list(cut(document.text))
-        except ValueError as error:
-            yield Rejected(document.origin, str(error))
-            continue
-        whole = _runs(document.text)
-        if _share(seen[whole]) > 1 - NEW_LEAST:
-            continue
-        for place, window in enumerate(windows):
-            if _share(seen[_runs(window)]) <= SEEN_MOST:
-                origin = f"{document.origin}[{place}]"
-                yield Item(window, origin, document.label, group=document.origin, like=likeness(window))
-        seen[whole] = True
+    first = np.zeros(TABLE, np.int32)  # of each run, the number after that of the document that it stood in first
+    with Names() as names:
+        for document in documents:
+            if isinstance(document, Rejected):
+                yield document
+                continue
+            try:
+                windows = list(cut(document.text))
+            except ValueError as error:
+                yield Rejected(document.origin, str(error))
+                continue
+            yield Usable(document.origin)
+            runs = _runs(document.text)
+            if (share := _share(first[runs])) > 1 - NEW_LEAST:
+                yield _left_out(document.origin, share, names[_most(first[runs]) - 1])
+                continue
+            for place, window in enumerate(windows):
+                origin, known = f"{document.origin}[{place}]", first[_runs(window)]
+                if (share := _share(known)) > SEEN_MOST:
+                    yield _left_out(origin, share, names[_most(known) - 1])
+                else:
+                    yield Item(window, origin, document.label, group=document.origin, like=likeness(window))
+            first[runs[first[runs] == 0]] = names.add(document.origin) + 1
 
 
-def thinned(found: Callable[[], Iterator[Item | Rejected]], most: int) -> Iterator[Item | Rejected]:
-    """Yield `most` of the items that a source gives, evenly spread over it, and all that it rejects; 0: all items.
+def thinned(found: Callable[[], Iterator[Found]], most: int) -> Iterator[Found]:
+    """Yield `most` of the items that a source gives, evenly spread over it, and all else that it gives; 0: all items.
 
     The source is read twice, rather than held.
     """
     total = sum(isinstance(each, Item) for each in found()) if most else 0
     place = 0
     for each in found():
-        if isinstance(each, Rejected):
+        if not isinstance(each, Item):
             yield each
             continue
         if total <= most or (place + 1) * most // total > place * most // total:
@@ -109,8 +116,18 @@ def likeness(text: str) -> bytes:
     return hashlib.blake2b(plain.encode(), digest_size=16).digest()
 
 
-def _share(seen: NDArray[np.bool_]) -> float:
-    return float(seen.mean()) if len(seen) else 0.0
+def _left_out(origin: str, share: float, of: str) -> LeftOut:
+    return LeftOut(origin, of, f"{share:.0%} of its runs of five words stand in earlier documents, most of them there")
+
+
+def _share(first: NDArray[np.int32]) -> float:
+    return float((first > 0).mean()) if len(first) else 0.0
+
+
+def _most(first: NDArray[np.int32]) -> int:
+    """Return the number that is most frequent, but for 0."""
+    numbers, counts = np.unique(first[first > 0], return_counts=True)
+    return int(numbers[counts.argmax()])
 
 
 def _runs(text: str) -> NDArray[np.int64]:

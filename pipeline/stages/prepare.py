@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import artefacts, contents, disk, preparation, project
 from pipeline.artefacts import SPLITS, PreparedData
-from pipeline.contents.base import Rejected
+from pipeline.contents.base import LeftOut, Rejected
 from pipeline.contents.folders import MIB, Folder
+from pipeline.contents.names import Names
 from pipeline.errors import SourceError, run
 from pipeline.params import Params
 from pipeline.sources import Card
@@ -30,11 +33,18 @@ def main() -> None:
     learnt = dict(contents.build(params.content, chosen, {}).learn(source))
     content = contents.build(params.content, chosen, learnt)
     folder = workspace / artefacts.PREPARED
-    with disk.replacing(folder) as temporary, tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded:
-        found = preparation.harvest(content, source, encoded, params.seed)
+    with (
+        disk.replacing(folder) as temporary,
+        tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded,
+        Names(folder.parent) as names,
+        _listing(report / "duplicates.csv") as leave_out,
+    ):
+        found = preparation.harvest(content, source, encoded, params.seed, names, leave_out)
         _write_rejected(report / "rejected.csv", found.rejected)
         preparation.check(found, settings.max_rejected, place)
-        splits, duplicates = preparation.split(found, settings.split)
+        splits, repeats = preparation.split(found, settings.split)
+        for each in preparation.duplicates(found.rows, repeats, names):
+            leave_out(each)
         for name, rows in splits.items():
             preparation.write(rows, encoded, content.spec, temporary, name)
         card, files = Card.read(place), preparation.digests(temporary)
@@ -56,13 +66,23 @@ def main() -> None:
                 "classes": found.classes,
                 "counts": {name: len(rows) for name, rows in splits.items()},
                 "rejected": len(found.rejected),
-                "duplicates": duplicates,
+                "duplicates": found.left_out + len(repeats),
                 "prepare": settings.model_dump(),
                 "files": files,
                 "digest": disk.digest_of(files),
             },
         )
     _report(PreparedData.open(workspace), report)
+
+
+@contextmanager
+def _listing(path: Path) -> Iterator[Callable[[LeftOut], object]]:
+    """Give what writes a row on each thing that is left out, as it is found."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["item", "repeats", "why"])
+        yield lambda each: rows.writerow((each.origin, each.of, each.reason))
 
 
 def _write_rejected(path: Path, rejected: list[Rejected]) -> None:

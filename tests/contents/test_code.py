@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from whole import whole
+from whole import items_of, whole
 
 from pipeline.contents import code_kinds
 from pipeline.contents.base import Item, Rejected
@@ -33,13 +33,12 @@ def counts(source):
 
 
 def test_windows_are_grouped_by_file_and_labelled_by_package(folder):
-    found = list(CodeContent(64, "bytes", 256, ".py", 0).read(whole(folder)))
+    found = items_of(CodeContent(64, "bytes", 256, ".py", 0), folder)
     assert {(each.group, each.label) for each in found} == {("b.py", None), ("pkg/deep/a.py", "pkg")}
-    assert all(isinstance(each, Item) for each in found)
 
 
 def test_every_window_parses_and_comes_back_as_it_was(folder):
-    raws = [each.raw for each in CODE.read(whole(folder))]
+    raws = [each.raw for each in items_of(CODE, folder)]
     assert CODE.decode(np.stack([CODE.encode(raw) for raw in raws])) == raws
     assert CODE.scores(raws, lambda: raws)["parses"].tolist() == [1.0] * len(raws)
 
@@ -58,7 +57,7 @@ def test_files_that_are_no_python_are_rejected_and_the_others_read(folder):
 def test_a_vocabulary_is_learnt_from_sources_and_its_windows_come_back(folder):
     values = CodeParams(length=32, vocabulary="bpe", vocabulary_size=300, suffix=".py", most=0).model_dump()
     content = CodeContent(**values, **CodeContent(**values).learn(whole(folder)))
-    raws = [each.raw for each in content.read(whole(folder))]
+    raws = [each.raw for each in items_of(content, folder)]
     assert raws
     assert content.decode(np.stack([content.encode(raw) for raw in raws])) == raws
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from whole import whole
+from whole import items_of, whole
 
-from pipeline.contents.base import DataSpec, Item
+from pipeline.contents.base import DataSpec
 from pipeline.contents.code import CodeContent
 from pipeline.contents.text import TextContent
 from pipeline.errors import SourceError
@@ -64,7 +64,7 @@ def test_bytes_that_the_documents_do_not_have_are_no_tokens(topics):
     learnt = BYTES.learn(whole(topics))
     content = TextContent(64, "bytes", 256, "text", 0, **learnt)
     assert content.spec.vocab_size == 1 + len(learnt["alphabet"]) < 128
-    raws = [each.raw for each in content.read(whole(topics))]
+    raws = [each.raw for each in items_of(content, topics)]
     encoded = np.stack([content.encode(raw) for raw in raws])
     assert content.decode(encoded) == raws
     assert encoded.max() < content.spec.vocab_size
@@ -86,7 +86,7 @@ def test_a_text_that_fits_comes_back_as_it_was_and_has_its_bytes_for_units(raw):
 
 def test_every_window_of_the_topics_comes_back_as_it_was(topics, pieces):
     for content in (BYTES, pieces):
-        raws = [each.raw for each in content.read(whole(topics))]
+        raws = [each.raw for each in items_of(content, topics)]
         encoded = np.stack([content.encode(raw) for raw in raws])
         assert len(raws) > 1500
         assert content.decode(encoded) == raws
@@ -94,14 +94,14 @@ def test_every_window_of_the_topics_comes_back_as_it_was(topics, pieces):
 
 
 def test_parts_of_a_document_are_grouped_and_nearly_the_same_ones_alike(topics):
-    found = list(BYTES.read(whole(topics)))
-    assert all(isinstance(each, Item) and each.like for each in found)
+    found = items_of(BYTES, topics)
+    assert all(each.like for each in found)
     assert 50 < len({each.group for each in found}) < 100
-    assert [each.raw for each in found] == [each.raw for each in BYTES.read(whole(topics))]
+    assert [each.raw for each in found] == [each.raw for each in items_of(BYTES, topics)]
 
 
 def test_as_many_windows_as_asked_for_are_read(topics):
-    found = list(TextContent(64, "bytes", 256, "text", 500).read(whole(topics)))
+    found = items_of(TextContent(64, "bytes", 256, "text", 500), topics)
     assert len(found) == 500
     assert len({each.group for each in found}) > 50
 

@@ -97,6 +97,21 @@ def test_a_line_that_is_no_document_is_rejected_and_the_others_are_read(tmp_path
     assert good.text == "sound"
 
 
+def test_lines_of_json_that_are_no_utf8_are_rejected_alone_and_old_line_ends_are_known(tmp_path):
+    lines = b'{"text": "a"}\r\n{"text": "b\xe9"}\n{"id": "\xe9", "text": "c"}\r{"text": "d"}'
+    (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + lines)
+    first, second, third, last = text_files.prose(whole(tmp_path), "text")
+    assert (first.text, last.text, last.origin) == ("a", "d", "a.jsonl:4")
+    assert [each.origin for each in (second, third)] == ["a.jsonl:2", "a.jsonl:3"]
+    assert "UTF-8" in reason([second])
+    assert "UTF-8" in reason([third])
+
+
+def test_json_lines_with_nothing_on_them_are_an_empty_file(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n  \n")
+    assert reason(text_files.prose(whole(tmp_path), "text")) == "it is empty"
+
+
 def test_only_files_of_the_ending_are_sources_and_empty_ones_are_none(tmp_path):
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg/__init__.py").touch()

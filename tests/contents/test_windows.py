@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.contents import windows
-from pipeline.contents.base import Item, Rejected
+from pipeline.contents.base import Item, LeftOut, Rejected, Usable
 from pipeline.contents.text_files import Document
 
 PROSE = " ".join(f"word{'abcdefghij'[i % 10]}{'klmnopq'[i % 7]}{'rstuvwxyzab'[i % 11]} and" for i in range(300))
@@ -20,7 +20,11 @@ def cut(text):
 
 
 def raws(*documents):
-    return [each.raw for each in windows.items(documents, cut)]
+    return [each.raw for each in windows.items(documents, cut) if isinstance(each, Item)]
+
+
+def left_out(*documents):
+    return [(each.origin, each.of) for each in windows.items(documents, cut) if isinstance(each, LeftOut)]
 
 
 @settings(max_examples=200, deadline=None)
@@ -81,7 +85,8 @@ def test_what_is_looked_at_to_cut_a_text_grows_with_the_text_and_not_with_its_sq
 
 
 def test_windows_are_grouped_and_labelled_by_their_document():
-    found = list(windows.items([Document(PROSE, "a.txt", "poems")], cut))
+    usable, *found = windows.items([Document(PROSE, "a.txt", "poems")], cut)
+    assert usable == Usable("a.txt")
     assert len(found) > 20
     assert {(each.group, each.label) for each in found} == {("a.txt", "poems")}
     assert len({each.origin for each in found}) == len(found)
@@ -91,7 +96,9 @@ def test_a_document_that_is_nearly_another_gives_its_windows_once():
     words = PROSE.upper().split()
     words[5::60] = ["other"] * len(words[5::60])
     near = "  ".join(words)
+    other = Document(PROSE.replace("word", "name").replace("and", "or"), "other")
     assert raws(Document(PROSE, "a"), Document(near, "b")) == cut(PROSE)
+    assert left_out(other, Document(PROSE, "a"), Document(near, "b")) == [("b", "a")]
 
 
 def test_a_part_of_an_earlier_document_gives_no_windows_wherever_it_is_cut():
@@ -101,6 +108,15 @@ def test_a_part_of_an_earlier_document_gives_no_windows_wherever_it_is_cut():
 def test_a_document_of_other_words_gives_all_of_its_windows():
     other = PROSE.replace("word", "name").replace("and", "or")
     assert raws(Document(PROSE, "a"), Document(other, "b")) == cut(PROSE) + cut(other)
+
+
+def test_windows_that_stood_in_earlier_documents_name_the_one_that_had_most_of_them(tmp_path):
+    new = " ".join(f"new{'abcdefghij'[i % 10]}{'klmnopq'[i % 7]} or" for i in range(200))
+    documents = [Document(PROSE[:2000], "a"), Document(PROSE[2000:], "b"), Document(new + " " + PROSE[2000:2500], "c")]
+    found = left_out(*documents)
+    assert len(found) >= 6
+    assert {of for _, of in found} == {"b"}
+    assert all(origin.startswith("c[") for origin, _ in found)
 
 
 def test_repetition_within_a_document_is_not_taken_for_an_earlier_document():
@@ -123,10 +139,11 @@ def test_a_document_that_cannot_be_cut_is_rejected_and_what_was_rejected_stays_s
 @settings(max_examples=100, deadline=None)
 @given(count=st.integers(0, 60), most=st.integers(0, 70))
 def test_thinning_leaves_as_many_as_asked_for_evenly_spread(count, most):
-    every = [Rejected("z", "it is empty"), *(Item(str(i), str(i)) for i in range(count))]
+    others = [Rejected("z", "it is empty"), Usable("y"), LeftOut("x", "y", "alike")]
+    every = [*others, *(Item(str(i), str(i)) for i in range(count))]
     found = list(windows.thinned(lambda: iter(every), most))
-    assert found[0] == every[0]
-    places = [int(each.raw) for each in found[1:]]
+    assert found[:3] == others
+    places = [int(each.raw) for each in found[3:]]
     assert len(places) == (min(count, most) if most else count)
     steps = {b - a for a, b in pairwise(places)}
     assert max(steps, default=1) - min(steps, default=1) <= 1

@@ -61,6 +61,9 @@ def test_folder_of_odd_images_is_prepared_and_the_bad_ones_listed(fresh, store, 
     about = read(copy / "data/prepared/dataset.json")
     assert about["classes"] == ["cats", "größere Hunde"]
     assert (sum(about["counts"].values()), about["rejected"], about["duplicates"]) == (126, 6, 1)
+    with (copy / "reports/prepare/duplicates.csv").open(newline="") as file:
+        (again,) = csv.DictReader(file)
+    assert again["item"] != again["repeats"]
     assert np.load(copy / "data/prepared/train.npy").shape == (about["counts"]["train"], 3, 32, 32)
     with Image.open(copy / "reports/prepare/examples.png") as picture:
         assert picture.width > 32

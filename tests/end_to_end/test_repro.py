@@ -18,6 +18,7 @@ OUTS = [
     "reports/validate/code/prepare.json",
     "reports/validate/code/train.json",
     "reports/prepare/rejected.csv",
+    "reports/prepare/duplicates.csv",
     "reports/prepare/examples.png",
     "reports/prepare/metrics.json",
     "reports/features/metrics.json",
