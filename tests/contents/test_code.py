@@ -123,7 +123,7 @@ def test_other_languages_are_read_as_lines_and_nothing_is_said_of_their_grammar(
     source = "".join(f"function f{i}(a) {{\n  return a + {i};\n}}\n" for i in range(20))
     (folder / f"c{suffix}").write_text(source)
     content = CodeContent(64, "bytes", 256, suffix, 0)
-    found = list(content.read(whole(folder)))
+    found = items_of(content, folder)
     assert {each.group for each in found} == {f"c{suffix}"}
     raws = [each.raw for each in found]
     assert "\n".join(raws) + "\n" == source

@@ -76,13 +76,10 @@ def test_a_statement_longer_than_a_window_is_left_out_and_those_around_it_are_ke
 
 
 def test_a_statement_of_many_lines_takes_time_that_grows_with_them_and_not_with_their_square():
-    def seconds(lines):
-        source = "table = [\n" + "    1234567,\n" * lines + "]\n"
-        began = time.process_time()
-        assert cut(source) == []
-        return time.process_time() - began
-
-    assert seconds(160_000) < 16 * min(seconds(20_000) for _ in range(3))
+    source = "table = [\n" + "    1234567,\n" * 200_000 + "]\n"
+    began = time.process_time()
+    assert cut(source) == []
+    assert time.process_time() - began < 10
 
 
 def test_the_lines_of_a_string_are_never_taken_for_statements():
