@@ -93,8 +93,12 @@ def _parser() -> argparse.ArgumentParser:
 def _sample(words: argparse.Namespace) -> None:
     from PIL import Image
 
-    if words.n < 1 or words.seed < 0:
-        raise UserError(f"-n is {words.n} and --seed is {words.seed}; -n must be at least 1, --seed at least 0")
+    from pipeline.rng import SEEDS
+
+    if words.n < 1 or not 0 <= words.seed < SEEDS:
+        raise UserError(
+            f"-n is {words.n} and --seed is {words.seed}; -n must be at least 1, --seed from 0 to {SEEDS - 1}"
+        )
     if words.out and words.out.suffix and Image.registered_extensions().get(words.out.suffix.lower()) not in Image.SAVE:
         raise UserError(
             f"--out is {words.out}; its ending must be that of a picture, as in samples.png, or none for a folder"

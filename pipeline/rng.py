@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+SEEDS = 2**63
+"""Seeds of samples are less than this: what a whole number is in all formats that they may pass through."""
 SMALLEST = 1e-6
 """Distance of uniform draws from 0 and from 1."""
 

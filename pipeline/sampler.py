@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ from numpy.typing import NDArray
 from pipeline import models
 from pipeline.contents.base import Stored
 from pipeline.families.base import CHUNK
+from pipeline.rng import SEEDS
 
 MOST = CHUNK
 """Items that one request may ask for, so that it takes no more memory than they do."""
 PARAMS = ("n", "seed", "format")
+BODY = 16 << 20
+"""Bytes of a request that are read: several times what the most latents take, however they are written."""
+SERVER = "mlflow.pyfunc.scoring_server"
 
 
 class Sampler:
@@ -50,7 +56,10 @@ class Sampler:
     def _latents(self, rows: Any) -> NDArray[np.float32] | None:
         if isinstance(rows, Mapping) and rows:
             raise _refusal(f"inputs have the fields {', '.join(rows)}; they must be rows of latents, or none: []")
-        z = np.asarray([] if rows is None or isinstance(rows, Mapping) else rows)
+        try:
+            z = np.asarray([] if rows is None or isinstance(rows, Mapping) else rows)
+        except ValueError as error:
+            raise _refusal(f"inputs are no table ({error}); they must be rows of latents, or none: []") from error
         if z.shape[:1] == (0,):
             return None
         if z.dtype.kind not in "iuf":
@@ -66,8 +75,8 @@ class Sampler:
     def _drawn(self, n: Any, seed: Any) -> Stored:
         if not isinstance(n, int | np.integer) or not 1 <= n <= MOST:
             raise _refusal(f"n is {n}; it must be a whole number from 1 to {MOST}")
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise _refusal(f"seed is {seed}; it must be a whole number of at least 0")
+        if not isinstance(seed, int | np.integer) or not 0 <= seed < SEEDS:
+            raise _refusal(f"seed is {seed}; it must be a whole number from 0 to {SEEDS - 1}")
         return self.model.sample(int(n), int(seed))
 
     def _decoded(self, z: NDArray[np.float32]) -> Stored:
@@ -80,9 +89,38 @@ class Sampler:
         return self.model.content.spec.quantise(x)
 
 
+@dataclass(frozen=True)
+class Held:
+    """How MLflow's server answers a body, which it reads before any model sees it, held to what can be read."""
+
+    answer: Callable[..., Any]
+
+    def __call__(self, data: bytes, *rest: Any) -> Any:
+        """Return the answer.
+
+        Raises:
+            MlflowException: the body is too long, or a parser stumbles over it, as over integers of thousands of digits
+                or lists in lists without an end; MLflow would answer 500 to that.
+        """
+        if len(data) > BODY:
+            raise _refusal(f"the body has {len(data)} bytes; it may have {BODY}")
+        try:
+            return self.answer(data, *rest)
+        except MlflowException:
+            raise
+        except Exception as error:
+            raise _refusal(f"the body cannot be read ({type(error).__name__}: {error})") from error
+
+
 def load(folder: Path) -> Sampler:
-    """Return a model as it answers requests; from now on MLflow refuses params that it would only warn of."""
+    """Return a model as it answers requests.
+
+    From now on MLflow refuses params that it would only warn of, and its server, where one is, what it cannot read.
+    """
     logging.getLogger("mlflow.models.utils").addFilter(_strict)
+    server: Any = sys.modules.get(SERVER)
+    if server and not isinstance(server.invocations, Held):
+        server.invocations = Held(server.invocations)
     return Sampler(models.load(folder))
 
 

@@ -99,6 +99,7 @@ def test_samples_in_a_folder_are_a_file_each(model, tmp_path):
     [
         (["-n", "0"], "-n is 0"),
         (["--seed", "-1"], "--seed is -1"),
+        (["--seed", str(2**63)], f"--seed from 0 to {2**63 - 1}"),
         (["--out", "picture.docx"], "--out is picture.docx"),
         (["--out", "picture.psd"], "--out is picture.psd"),
         (["--out", "taken/picture.png"], "taken"),

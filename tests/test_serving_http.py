@@ -15,7 +15,7 @@ from registered import ENV, NAME, attempt, challenger, do
 from pipeline import models
 from pipeline.families.base import CHUNK
 from pipeline.rng import torch_rng
-from pipeline.sampler import MOST
+from pipeline.sampler import BODY, MOST
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def test_as_many_as_are_allowed_are_answered(url):
         ({"inputs": [], "params": {"n": "many"}}, ["'n': long (default: 1)", "many"]),
         ({"inputs": [], "params": {"n": 2.5}}, ["'n': long (default: 1)", "2.5"]),
         ({"inputs": [], "params": {"n": [4]}}, ["'n': long (default: 1)", "[4]"]),
-        ({"inputs": [], "params": {"seed": -1}}, ["seed is -1", "at least 0"]),
+        ({"inputs": [], "params": {"seed": -1}}, ["seed is -1", "from 0 to"]),
         ({"inputs": [], "params": {"seed": "x"}}, ["'seed': long (default: 0)", "x"]),
         ({"inputs": [], "params": {"format": "gif"}}, ["format is 'gif'", "array or png"]),
         ({"inputs": [], "params": {"format": 1}}, ["'format': string (default: array)"]),
@@ -111,6 +111,10 @@ def test_as_many_as_are_allowed_are_answered(url):
         ('{"inputs": [[1, 1e999, 3, 4]]}', ["not finite"]),
         ({"params": {"n": 4}}, ["exactly one of the input fields"]),
         ("n=4", ["valid JSON"]),
+        ({"inputs": [], "params": {"seed": 2**63}}, [f"seed is {2**63}", f"from 0 to {2**63 - 1}"]),
+        ('{"inputs": [[' + "1" * 5000 + "]]}", ["the body cannot be read", "4300 digits"]),
+        ('{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}", ["the body cannot be read", "RecursionError"]),
+        ('{"inputs": []}' + " " * BODY, [f"it may have {BODY}"]),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_what_was_wrong_and_what_is_allowed(url, body, parts):
