@@ -24,6 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 repro: $(READY) ## Prepare, train, evaluate and register, and say what came out
+	@python -m pipeline.stages.validate # reads params.yaml within bounds, which DVC does not
 	@dvc repro
 	@pipeline summary
 

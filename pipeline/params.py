@@ -174,6 +174,13 @@ class Params(Section):
             raise ValueError(f"gate names {', '.join(wrong)}, but features.extractor is {mine}; name {right} there")
         return self
 
+    @model_validator(mode="after")
+    def _source_has_a_name_for_the_registry(self) -> Self:
+        name = Path(self.prepare.source).name
+        if self.register_.name is None and not sections.is_registered_name(name):
+            raise ValueError(f"no model can be registered as {name!r}, as prepare.source is called; set register.name")
+        return self
+
     @property
     def of_data(self) -> dict[str, Any]:
         """The parameters that prepared data depend on, nested as in the file."""

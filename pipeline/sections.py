@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 UNHASHED = frozenset({"size", "nfiles"})
 """Keys that DVC's run cache leaves out of its hashes, at any depth (its issue 10296): outs of another value would be
@@ -77,6 +77,15 @@ Folder = Annotated[Location, AfterValidator(_folder)]
 """A path whose last part is a name of its own."""
 RegisteredName = Annotated[str | None, Field(pattern=r'^[^/:"]+$', max_length=250), AfterValidator(_registered_name)]
 """A name that MLflow can hold, or none."""
+
+
+def is_registered_name(value: str) -> bool:
+    """Say whether MLflow can hold a name."""
+    try:
+        TypeAdapter(RegisteredName).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _rising(value: list[float] | None) -> list[float] | None:
@@ -150,7 +159,7 @@ class TokenParams(Section):
 class TextParams(TokenParams):
     """Content `text`."""
 
-    field: str = Field(min_length=1)
+    field: str = Field(min_length=1, max_length=255)
     """Name under which the objects of .jsonl files have their text."""
 
 

@@ -348,3 +348,15 @@ def test_flattening_a_section_uses_the_names_of_the_file():
     # limits are named by their scores
     assert flat.pop("gate.at_most.memorisation") == SHIPPED["gate"]["at_most"]["memorisation"]
     assert {*flat, "gate.at_most"} == {path for path, _, _ in fields()}
+
+
+@pytest.mark.parametrize("name", ["a:b", 'a"b', "x" * 251])
+def test_a_source_by_whose_name_no_model_can_be_registered_needs_another_name_for_it(folder, name):
+    assert "as prepare.source is called; set register.name" in refused(folder, changed("prepare.source", name))
+    tree = changed("prepare.source", name)
+    tree["register"]["name"] = "mine"
+    assert load(folder, tree).register_.name == "mine"
+
+
+def test_a_field_of_thousands_of_characters_is_refused(folder):
+    assert "text.field" in refused(folder, changed("text.field", "x" * 5000))

@@ -41,7 +41,9 @@ MORE = frozenset(
         "parsing_prefix",
     )
 )
-"""Scores of which less, and of which more, is better; the others have no better."""
+"""Scores of which less, and of which more, is better."""
+NEITHER = frozenset(("active_units", "distinct_1", "distinct_2", "distinct_3", "edit_similarity", "kl", "log_px_z"))
+"""The others, which have no better."""
 ASIDE = frozenset(
     (
         "fid_infinity_in_domain",

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from pathlib import Path
 
 from pipeline import artefacts, dependencies, disk, project
-from pipeline.errors import SourceError, run
-from pipeline.params import Params
+from pipeline.errors import ParamsError, SourceError, run
+from pipeline.metrics.direction import LESS, MORE, NEITHER
+from pipeline.params import GateParams, Params
 
 
 def main() -> None:
     """Check params.yaml, and leave which code each stage depends on, which does not change with the values."""
     workspace = project.workspace()
     params = Params.load(workspace)
+    _refuse_unknown_scores(params.gate)
     _refuse_unhashable(workspace / "data" / "raw" / params.prepare.source)
     for stage in dependencies.STAGES:
         code = workspace / artefacts.REPORTS / "validate" / "code" / f"{stage}.json"
         disk.write_json(code, dependencies.of_stage(stage))
+
+
+def _refuse_unknown_scores(gate: GateParams) -> None:
+    """Refuse a gate that would wait for scores that are never there.
+
+    Raises:
+        ParamsError: no content has a score of that name, or none that could be better or worse.
+    """
+    better = LESS | MORE
+    asked = {"decides": better, "must_not_fall": better, "at_most": better | NEITHER, "at_least": better | NEITHER}
+    for rule, known in asked.items():
+        for name in getattr(gate, rule):
+            if name not in known:
+                raise ParamsError(
+                    f"params.yaml: gate.{rule} names {reprlib.repr(name)}, which is no score for it; it may name "
+                    f"{', '.join(sorted(known))}"
+                )
 
 
 def _refuse_unhashable(source: Path) -> None:

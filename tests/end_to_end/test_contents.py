@@ -1,12 +1,15 @@
 """The whole pipeline over each kind of data, with tiny params."""
 
 import base64
+import re
 
 import numpy as np
 import pytest
 from answering import answering, ask
 from browser import SCROLLING, Visit, chromium
 from workspace import ENV, ROOT, attempt, client, digests, do, edit, own_copy, ran, read
+
+from pipeline.metrics.direction import LESS, MORE, NEITHER
 
 TINY = {
     "evaluate.samples": 100,
@@ -55,6 +58,7 @@ def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(pl
     assert {OWN[content], f"{OWN[content]}_floor"} <= scores.keys()
     assert ("bits_per_byte" if content != "audio" else "bits_per_dim") in scores
     assert not any(name.startswith("fid") for name in scores)
+    assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
     baselines = read(place / "features/baselines.json")
     assert {"frechet_in_domain", OWN[content]} <= baselines[BASELINE[content]].keys() <= scores.keys()
     assert f'<td data-head="{BASELINE[content]}">' in (place / "reports/evaluate/report.html").read_text()

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from workspace import NAME, STEPS, client, do, history, ran, read, run_id
 
+from pipeline.metrics.direction import LESS, MORE, NEITHER
+
 OUTS = [
     "data/prepared/dataset.json",
     "features/extractor.safetensors",
@@ -53,6 +55,7 @@ def test_second_repro_runs_nothing(vae):
 
 def test_scores_are_flat_figures(vae):
     scores = read(vae / "reports/evaluate/scores.json")
+    assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
     assert all(isinstance(value, int | float) for value in scores.values())
     assert {"fid_in_domain", "fid_in_domain_floor", "reconstruction_loss", "elbo", "bits_per_dim"} <= scores.keys()
     for name in ("fid_in_domain", "kid_in_domain", "memorisation", "reconstruction_loss", "ssim", "iw_elbo"):
