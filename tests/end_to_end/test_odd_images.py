@@ -49,7 +49,7 @@ def test_folder_of_odd_images_is_prepared_and_the_bad_ones_listed(fresh, store, 
     refused = attempt(copy, "dvc", "repro", "prepare")
     assert refused.returncode != 0
     (said,) = errors(refused.stderr)
-    assert "6 files" in said
+    assert "6 of 133 files" in said
     assert "cats/bomb.png" in said
     assert "prepare.max_rejected" in said
     edit(copy, {"prepare.max_rejected": 0.1})

@@ -82,7 +82,7 @@ def test_a_run_that_a_signal_interrupts_is_killed(place, trainer):
     assert place.status(run_id) == "KILLED"
 
 
-@pytest.mark.parametrize("name", ["_describe", "RunRecord", "context", "_at_work"])
+@pytest.mark.parametrize("name", ["Param", "RunRecord", "context", "_at_work"])
 def test_a_training_that_was_killed_as_it_began_its_run_goes_on_in_that_run(place, name):
     wait_for_the_end(in_a_process(killed_at, place, name, 0.0))
     (left,) = place.runs()
