@@ -155,8 +155,11 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
     splits = {name: rows[part[np.argsort(rows["order"][part])]] for name, part in zip(SPLITS, parts, strict=True)}
     for name, part in splits.items():
         if not len(part):
+            largest = int(np.unique(group, return_counts=True)[1].max())
+            undivided = f", {largest} of one file, which is never divided" if largest > 1 else ""
             raise SourceError(
-                f"{name} would be empty ({len(kept)} items, {len(found.classes)} classes); raise its share"
+                f"{name} would be empty ({len(kept)} items, {len(found.classes)} classes{undivided}); raise its share"
+                + (", or add files" if undivided else "")
             )
     return splits, repeats
 

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,6 +196,12 @@ def test_a_split_that_would_be_empty_is_an_error_that_names_it(tmp_path):
     items = made(100) + [made(1, seed=1)[0]] * 5
     with pytest.raises(SourceError, match="val would be empty"):
         split(harvested(items, tmp_path)[0], Split(train=0.9, val=0.001, test=0.099))
+
+
+def test_a_split_that_is_empty_since_one_file_has_most_items_says_so(tmp_path):
+    items = [replace(each, group="large" if i else "small") for i, each in enumerate(made(200))]
+    with pytest.raises(SourceError, match=r"199 of one file, which is never divided\); raise its share, or add files"):
+        split(harvested(items, tmp_path)[0], SHARES)
 
 
 def test_arrays_on_disk_hold_the_items_of_the_rows_in_their_order(tmp_path):

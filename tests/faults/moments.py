@@ -58,7 +58,7 @@ def old_checkpoint_not_yet_removed(folder):
 def run_made_but_not_noted(folder):
     from pipeline.tracking import runs
 
-    _before(runs, "_describe", folder)
+    _before(runs, "Param", folder)
 
 
 def figures_sent_but_not_noted(folder):
