@@ -1,29 +1,17 @@
 """Both families of tokens as pyfuncs."""
 
-import mlflow.pyfunc
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from served import as_pyfunc
 
-from pipeline import models, serving
 from pipeline.families import FAMILIES
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request, words, tmp_path_factory):
     """A model, and the same one as MLflow loads it."""
-    folder = tmp_path_factory.mktemp(request.param)
-    (folder / "model").mkdir()
-    models.save(folder / "model", words.family(request.param), words.about(request.param))
-    model = models.load(folder / "model")
-    mlflow.pyfunc.save_model(
-        folder / "version",
-        loader_module="pipeline.serving",
-        data_path=str(folder / "model"),
-        signature=serving.signature(model.content),
-        pip_requirements=["mlflow"],
-    )
-    return model, mlflow.pyfunc.load_model(str(folder / "version"))
+    return as_pyfunc(tmp_path_factory.mktemp(request.param), words, request.param)
 
 
 def test_texts_of_a_seed_are_the_strings_that_the_model_draws(served):

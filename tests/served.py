@@ -1,0 +1,20 @@
+"""A model, and the same one as MLflow loads it."""
+
+import mlflow.pyfunc
+
+from pipeline import models, serving
+
+
+def as_pyfunc(folder, toy, family):
+    """Save the untrained model of a family in a folder; return it, and what MLflow loads."""
+    (folder / "model").mkdir()
+    models.save(folder / "model", toy.family(family), toy.about(family))
+    model = models.load(folder / "model")
+    mlflow.pyfunc.save_model(
+        folder / "version",
+        loader_module="pipeline.serving",
+        data_path=str(folder / "model"),
+        signature=serving.signature(model.content),
+        pip_requirements=["mlflow"],
+    )
+    return model, mlflow.pyfunc.load_model(str(folder / "version"))
