@@ -12,7 +12,8 @@ from pipeline import contents, disk
 from pipeline.contents.base import Content
 from pipeline.disk import Digest
 from pipeline.errors import ArtefactError
-from pipeline.params import Params, say
+from pipeline.params import Params
+from pipeline.problems import say
 from pipeline.sections import Section
 
 FORMAT = 3
@@ -67,7 +68,7 @@ def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure:
     except ValidationError as error:
         for problem in error.errors():
             if problem["type"] not in OF_ANOTHER_VERSION or problem["loc"][0] in building:
-                raise ArtefactError(f"{path}: {say(problem)}; {cure}") from error
+                raise ArtefactError(f"{path}: {say(problem, Params)}; {cure}") from error
 
 
 def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[str, Any], cure: str) -> Content:

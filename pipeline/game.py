@@ -18,7 +18,8 @@ from pipeline.batches import Share
 from pipeline.errors import TrainingError
 from pipeline.families.base import Family, Losses
 from pipeline.figures import Curves, Figures
-from pipeline.params import TrainParams, say
+from pipeline.params import TrainParams
+from pipeline.problems import say
 from pipeline.rng import Noise, torch_rng
 
 FLUSH = 50
@@ -159,7 +160,7 @@ class Game(pl.LightningModule):
         try:
             found = Checkpoint.model_validate(checkpoint)
         except ValidationError as error:
-            raise ValueError(say(error.errors()[0])) from error
+            raise ValueError(say(error.errors()[0], Checkpoint)) from error
         if not 0 <= found.done <= self.steps:
             raise ValueError(f"done is {found.done}, of {self.steps} steps")
         tensors.assert_alike(found.state_dict, self.state_dict())

@@ -8,18 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipeline import sections, yaml_files
+from pipeline import problems, sections, yaml_files
 from pipeline.errors import ParamsError
 from pipeline.sections import Folder, Location, RegisteredName, Section, Where
 
 FILE = "params.yaml"
-RENAMED = {
-    "image.size": "image.side",
-    "features.size": "features.dimensions",
-    "text.size": "text.vocabulary_size",
-    "code.size": "code.vocabulary_size",
-}
-"""Parameters of earlier versions, and what they are called now."""
 
 
 class Split(Section):
@@ -178,7 +171,9 @@ class Params(Section):
     def _source_has_a_name_for_the_registry(self) -> Self:
         name = Path(self.prepare.source).name
         if self.register_.name is None and not sections.is_registered_name(name):
-            raise ValueError(f"no model can be registered as {name!r}, as prepare.source is called; set register.name")
+            raise ValueError(
+                f"no model can be registered as {reprlib.repr(name)}, as prepare.source is called; set register.name"
+            )
         return self
 
     @property
@@ -225,7 +220,7 @@ class Params(Section):
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
-            raise ParamsError(f"{FILE}: " + "; ".join(map(say, error.errors()))) from error
+            raise ParamsError(f"{FILE}: " + problems.line(error, cls)) from error
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -236,29 +231,3 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix: tree}
     parts = (flatten(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in tree.items())
     return {path: value for part in parts for path, value in part.items()}
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
-
-
-def say(problem: Any, schema: type[BaseModel] = Params) -> str:
-    """Return one of pydantic's findings as `path is value: what is allowed`."""
-    path = ".".join(str(name)[:80] for name in problem["loc"]) or "the file"
-    if problem["type"] == "missing":
-        return f"{path} is missing"
-    if path in RENAMED and problem["type"] == "extra_forbidden":
-        return f"{path} is called {RENAMED[path]} now; rename it"
-    if problem["type"] == "extra_forbidden":
-        return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc'], schema))}"
-    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if problem["type"] == "value_error" and not problem["loc"]:
-        return str(said)
-    return f"{path} is {_SHORT.repr(problem['input'])}: {said}"
-
-
-def _siblings(loc: tuple[str | int, ...], schema: type[BaseModel]) -> list[str]:
-    section: Any = schema
-    for name in loc[:-1]:
-        section = next(f.annotation for n, f in section.model_fields.items() if name in (n, f.alias))
-    return sorted(field.alias or name for name, field in section.model_fields.items())

@@ -38,12 +38,16 @@ LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Bytes that file systems allow of a name and of a path."""
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("it must be without control characters")
+    return value
+
+
 def _location(value: str) -> str:
     parts = [len(part.encode()) for part in value.split("/")]
     if max(parts) > LONGEST_NAME or sum(parts) + len(parts) - 1 > LONGEST_PATH:
         raise ValueError(f"a path has at most {LONGEST_PATH} bytes, and {LONGEST_NAME} between two slashes")
-    if not value.isprintable():
-        raise ValueError("a path has no control characters here")
     return value
 
 
@@ -54,13 +58,13 @@ def _folder(value: str) -> str:
 
 
 def _registered_name(value: str | None) -> str | None:
-    if value is not None and (value in (".", "..") or not value.isprintable()):
-        raise ValueError("it must be a name, without control characters")
-    return value
+    if value is not None and (not value.strip() or value in (".", "..")):
+        raise ValueError("it must be a name")
+    return value if value is None else _printable(value)
 
 
 def _suffix(value: str) -> str:
-    if value.strip(".") == "" or not value.startswith(".") or not value.isprintable() or set(value) & set("/ "):
+    if value.strip(".") == "" or not value.startswith(".") or set(value) & set("/ "):
         raise ValueError("it must be what names of files end in: a dot and more, without blanks and slashes, like .js")
     return value
 
@@ -71,7 +75,9 @@ def _number(value: Any) -> Any:
     return value
 
 
-Location = Annotated[str, Field(min_length=1), AfterValidator(_location)]
+Printable = Annotated[str, AfterValidator(_printable)]
+"""Text without control characters."""
+Location = Annotated[Printable, Field(min_length=1), AfterValidator(_location)]
 """A path that a file system can hold."""
 Folder = Annotated[Location, AfterValidator(_folder)]
 """A path whose last part is a name of its own."""
@@ -159,14 +165,14 @@ class TokenParams(Section):
 class TextParams(TokenParams):
     """Content `text`."""
 
-    field: str = Field(min_length=1, max_length=255)
+    field: Printable = Field(min_length=1, max_length=255)
     """Name under which the objects of .jsonl files have their text."""
 
 
 class CodeParams(TokenParams):
     """Content `code`."""
 
-    suffix: Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_suffix)]
+    suffix: Annotated[Printable, Field(max_length=LONGEST_NAME), AfterValidator(_suffix)]
     """Ending of the files that are read: `.py`, `.pyi` and `.pyw` as Python, others as lines that are not parsed."""
 
 
