@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
 from pipeline.contents.statements import FEWEST
-from pipeline.contents.windows import of_words
+from pipeline.contents.windows import SIGN, last_fitting, of_words, reach
 
-SIGN, BREAK = re.compile(r"\S"), re.compile(r"\n")
+BREAK = re.compile(r"\n")
 
 
 def of_lines(text: str, length: int, count: Callable[[str], int]) -> Iterator[str]:
@@ -31,19 +30,13 @@ def of_lines(text: str, length: int, count: Callable[[str], int]) -> Iterator[st
 
 
 def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
-    """Return where the last line ends that fits in a window that begins at a place, or that place.
-
-    No more is looked at than some windows' worth, however long the text is.
-    """
-    reach = length + 1
-    while start + reach < len(text) and count(text[start : start + reach]) <= length:
-        reach *= 2
-    limit = min(start + 2 * reach, len(text))
+    """Return where the last line ends that fits in a window that begins at a place, or that place."""
+    limit = reach(text, start, length, count)
     ends = [found.start() for found in BREAK.finditer(text, start, limit)]
     if limit == len(text):
         ends.append(limit)
-    fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
-    return ends[fitting - 1] if fitting else start
+    last = last_fitting(text, start, ends, length, count)
+    return start if last is None else last
 
 
 def _line_end(text: str, start: int) -> int:

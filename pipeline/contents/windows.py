@@ -41,16 +41,27 @@ def of_words(text: str, length: int, count: Callable[[str], int]) -> Iterator[st
         first = SIGN.search(text, end)
 
 
-def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
-    """Return where the window ends that begins at a place, having looked no further than some times its length."""
+def reach(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
+    """Return how far to look for the end of a window that begins at a place: some times its length at most."""
     size = length + 1
     while start + size < len(text) and count(text[start : start + size]) <= length:
         size *= 2
-    limit = min(start + 2 * size, len(text))  # a word that is whole may have fewer tokens than its beginning
+    return min(start + 2 * size, len(text))  # a word that is whole may have fewer tokens than its beginning
+
+
+def last_fitting(text: str, start: int, ends: list[int], length: int, count: Callable[[str], int]) -> int | None:
+    """Return the last of the rising ends up to which a text fits in `length` tokens from a place on, if one does."""
+    fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
+    return ends[fitting - 1] if fitting else None
+
+
+def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
+    """Return where the window ends that begins at a place."""
+    limit = reach(text, start, length, count)
     reached = (found.end() for found in WORD.finditer(text, start, limit))
     ends = [end for end in reached if end < limit or limit == len(text)]
-    fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
-    return ends[fitting - 1] if fitting else _cut(text, start, [*ends, limit][0], length, count)
+    last = last_fitting(text, start, ends, length, count)
+    return _cut(text, start, [*ends, limit][0], length, count) if last is None else last
 
 
 def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], int]) -> int:

@@ -35,7 +35,7 @@ AWAY = (MlflowException, SQLAlchemyError, OSError)
 LOCKED = 10.0
 """Seconds that a database may be locked at the start."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Has the UI open an experiment as one of model training."""
+"""Says that an experiment is one of model training, which the UI would guess otherwise."""
 
 
 def connect() -> MlflowClient:

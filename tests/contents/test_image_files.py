@@ -116,23 +116,6 @@ def test_a_bilevel_file_is_black_and_white(tmp_path):
     np.testing.assert_array_equal(only(tmp_path, 1).raw, [[[255], [0]]])
 
 
-@pytest.mark.parametrize(("suffix", "order"), [("png", "<u2"), ("tiff", "<u2"), ("tiff", ">u2")])
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path, suffix, order):
-    Image.fromarray(np.array([[0, 257, 32768, 65535]], order)).save(tmp_path / f"a.{suffix}")
-    np.testing.assert_array_equal(only(tmp_path, 1).raw[0, :, 0], [0, 1, 128, 255])
-
-
-def test_float_grey_on_the_unit_interval_is_scaled(tmp_path):
-    Image.fromarray(np.array([[0, 0.25, 1]], np.float32)).save(tmp_path / "a.tiff")
-    np.testing.assert_array_equal(only(tmp_path, 1).raw[0, :, 0], [0, 64, 255])
-
-
-@pytest.mark.parametrize("values", [[0, 300.0], [-0.5, 0], [float("nan"), 0]])
-def test_float_grey_of_an_unknown_range_is_rejected_and_not_guessed(tmp_path, values):
-    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tiff")
-    assert "nothing says which of them are black and white" in reason(tmp_path)
-
-
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff"])
 def test_a_file_that_exif_says_is_rotated_is_put_upright(tmp_path, suffix):
     exif = Image.Exif()

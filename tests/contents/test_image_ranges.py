@@ -1,5 +1,6 @@
 """A ramp in every way that a file may keep it: it comes out as it is, or the file is rejected with its reason."""
 
+import io
 import struct
 import zlib
 
@@ -222,8 +223,25 @@ def test_integers_that_may_have_a_sign_are_rejected(tmp_path):
     assert said.startswith("the 16 bits of FITS may have a sign")
 
 
-@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG2000"])
-def test_16_bits_that_pillow_wrote_come_out_as_they_are(tmp_path, form):
-    Image.fromarray(ramp(65535)[None].round().astype(np.uint16).repeat(16, 0)).save(tmp_path / "a", form)
-    (found,) = image_files.read(whole(tmp_path), 1)
-    assert_ramp(found)
+def saved(values, kind, suffix):
+    """Return the file of one row of grey values, as Pillow saves it."""
+    file = io.BytesIO()
+    Image.fromarray(np.array([values], kind)).save(file, suffix)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("form", "kind"), [("png", "<u2"), ("tiff", "<u2"), ("tiff", ">u2"), ("jpeg2000", "<u2")])
+def test_16_bits_that_pillow_wrote_come_out_as_they_are(tmp_path, form, kind):
+    values = np.repeat([0, 257, 32768, 65535], 16)
+    found = read(tmp_path, saved(values, kind, form))
+    np.testing.assert_array_equal(found.raw[0, :, 0], np.repeat([0, 1, 128, 255], 16))
+
+
+def test_float_grey_on_the_unit_interval_is_scaled(tmp_path):
+    found = read(tmp_path, saved([0, 0.25, 1], "<f4", "tiff"))
+    np.testing.assert_array_equal(found.raw[0, :, 0], [0, 64, 255])
+
+
+@pytest.mark.parametrize("values", [[0, 300.0], [-0.5, 0], [float("nan"), 0]])
+def test_float_grey_of_an_unknown_range_is_rejected_and_not_guessed(tmp_path, values):
+    assert "nothing says which of them are black and white" in reason(read(tmp_path, saved(values, "<f4", "tiff")))

@@ -5,7 +5,6 @@ import signal
 import socket
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from pipeline.artefacts import RunRecord
 from pipeline.errors import TrackingError
 from pipeline.params import flatten
 from pipeline.processes import Process
-from pipeline.tracking import context, runs, store
+from pipeline.tracking import runs, store
 from pipeline.work import Work
 
 LOSSES = [("train/loss", step / 2, step) for step in range(5)]
@@ -237,35 +236,6 @@ def test_a_training_does_not_begin_where_the_store_is_away(place, monkeypatch):
         pytest.fail("begun")
     assert "\n" not in str(caught.value)
     assert Work("a").record == record
-
-
-def started(place, name, **vae):
-    """Return what a run is called whose VAE has other params."""
-    place.about = replace(place.about, params=place.about.params | {"vae": {"prior": "normal", "beta": 1.0} | vae})
-    with place.start(name) as training:
-        return place.run(training.record.run_id).info.run_name
-
-
-def test_a_run_is_called_by_what_changed_since_the_run_before(place):
-    assert started(place, "a") == "vae"
-    assert started(place, "b", beta=2.0) == "vae.beta=2.0"
-    assert started(place, "c", beta=2.0) == "vae"
-    place.about = replace(place.about, params={**place.about.params, "seed": 4})
-    assert started(place, "d", prior="mixture") == "seed=4, vae.prior=mixture, vae.beta=1.0"
-
-
-def test_a_run_of_an_experiment_is_called_as_that(place, monkeypatch):
-    started(place, "a")
-    monkeypatch.setenv("DVC_EXP_NAME", "tidy-owl")
-    assert started(place, "b", beta=2.0) == "tidy-owl"
-
-
-def test_the_name_of_a_run_stays_short(monkeypatch):
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    before = dict.fromkeys("abcde", "0")
-    called = context.name(dict.fromkeys("abcdef", "v" * 500) | {"family": "gan"}, before | {"family": "vae"})
-    assert called.endswith(" and 3 more")
-    assert len(called) < 120
 
 
 def test_a_description_that_somebody_wrote_stays(place):
