@@ -58,6 +58,8 @@ def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(pl
     assert {OWN[content], f"{OWN[content]}_floor"} <= scores.keys()
     assert ("bits_per_byte" if content != "audio" else "bits_per_dim") in scores
     assert not any(name.startswith("fid") for name in scores)
+    (version,) = client(place).search_model_versions()
+    assert "--out samples\n" in version.description
     assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
     baselines = read(place / "features/baselines.json")
     assert {"frechet_in_domain", OWN[content]} <= baselines[BASELINE[content]].keys() <= scores.keys()
