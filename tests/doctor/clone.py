@@ -66,8 +66,9 @@ class Clone:
         return found
 
     def computing(self):
-        """Return executors that run their stage by now."""
-        return [process for process in self.processes("exec-run") if process.children()]
+        """Return executors that run their stage by now; one that has just forked another is none."""
+        executors = self.processes("exec-run")
+        return [process for process in executors if set(process.children()) - set(executors)]
 
 
 def only(findings):
