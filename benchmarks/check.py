@@ -21,7 +21,8 @@ from overhead import PYTHON, took
 from throughput import tasked, things
 from turns import Spread, fallen, in_turn, machine, ratios
 
-from pipeline import environment, project
+from pipeline.system import project
+from pipeline.training import environment
 
 RECORDED = Path(__file__).parent / "recorded.json"
 LIBRARIES = "import torch, pytorch_lightning, mlflow"
@@ -59,7 +60,7 @@ def starting(rounds: int) -> dict[str, Spread]:
     codes = {
         "train": "import pipeline.stages.train",
         "libraries": LIBRARIES,
-        "help": "import sys; sys.argv = ['pipeline', '--help']; from pipeline.cli import main; main()",
+        "help": "import sys; sys.argv = ['pipeline', '--help']; from pipeline.cli.main import main; main()",
         "python": "import argparse",
     }
     taken = in_turn({name: clock(code) for name, code in codes.items()}, rounds)

@@ -13,10 +13,12 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artefacts, extractors, models, project
-from pipeline.artefacts import PreparedData
-from pipeline.metrics.features import nearest
-from pipeline.metrics.memorisation import copies
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import extractors
+from pipeline.evaluation.metrics.features import nearest
+from pipeline.evaluation.metrics.memorisation import copies
+from pipeline.models import storage
+from pipeline.system import project
 
 NOISE = 0.05
 """Of each coordinate's standard deviation over train."""
@@ -34,8 +36,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     words = parser.parse_args()
     workspace = project.workspace()
-    data, model = PreparedData.open(workspace), models.load(workspace / artefacts.MODEL)
-    extractor = extractors.load(workspace / artefacts.FEATURES, data.spec)
+    data, model = PreparedData.open(workspace), storage.load(workspace / project.MODEL)
+    extractor = extractors.load(workspace / project.FEATURES, data.spec)
     arrays = [np.array(data.array("train")), np.array(data.array("test")), model.sample(words.samples, 0)]
     spaces = {
         "features": [extractor.features(each).astype(np.float64) for each in arrays],

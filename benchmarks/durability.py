@@ -1,9 +1,9 @@
 """What it costs that a training can be killed: the share of its seconds that goes into what makes it go on.
 
 Two trainings timed against each other differ by a tenth on a machine of two cores whatever they do, which hides a
-hundredth. So the parts are timed within one training of the train stage's own code, with figures going to a fresh
-SQLite store: checkpoints at their default interval and at each epoch's end, the hand-over of figures to the spool, and
-generators made from seed and step. Beside them stands the processor time of the threads that send the figures and
+hundredth. So the parts are timed within one training of the train stage's own code, with metrics going to a fresh
+SQLite store: checkpoints at their default interval and at each epoch's end, the hand-over of metrics to the spool, and
+generators made from seed and step. Beside them stands the processor time of the threads that send the metrics and
 heartbeats and watch the system, which any tracked training has: counted as if nothing else could run meanwhile.
 Run from a workspace that has data/prepared:
 python benchmarks/durability.py [--family gan] [--epochs 8]
@@ -23,11 +23,14 @@ from parts import Parts
 from tracked import train
 from turns import machine
 
-from pipeline import batches, families, game, project
-from pipeline.artefacts import PreparedData
-from pipeline.game import Game
+from pipeline.data import batches
+from pipeline.data.prepared import PreparedData
+from pipeline.models import families
 from pipeline.params import Params
-from pipeline.training import Checkpoints
+from pipeline.system import project
+from pipeline.training import game
+from pipeline.training.game import Game
+from pipeline.training.trainer import Checkpoints
 
 
 class Meter(pl.Callback):
@@ -63,7 +66,7 @@ def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
     places = (
         (Checkpoints, "on_train_batch_end", "checkpoints"),
         (Checkpoints, "on_train_epoch_end", "checkpoints"),
-        (Game, "flush", "figures"),
+        (Game, "flush", "metrics"),
         (game, "torch_rng", "generators"),
         (batches, "numpy_rng", "generators"),
     )

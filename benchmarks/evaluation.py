@@ -32,10 +32,10 @@ import numpy as np
 from evaluators import Contestant, Images, Scores, contestants, everything, same, theirs
 from turns import Spread, in_turn, machine, ratios
 
-from pipeline import project
-from pipeline.artefacts import PreparedData
-from pipeline.extractors import weights
-from pipeline.extractors.inception import DIMENSIONS
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation.extractors import weights
+from pipeline.evaluation.extractors.inception import DIMENSIONS
+from pipeline.system import project
 
 OURS = "ours"
 OTHERS = ["torch-fidelity", "pytorch-fid", "clean-fid"]

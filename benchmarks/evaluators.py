@@ -29,16 +29,16 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torch_fidelity.utils import get_featuresdict_from_dataset
 
-from pipeline import extractors
-from pipeline.artefacts import PreparedData
 from pipeline.contents.base import DataSpec
-from pipeline.extractors import weights
-from pipeline.extractors.inception import DIMENSIONS, Inception
-from pipeline.metrics.features import compact
-from pipeline.metrics.frechet import distance, frechet, frechet_infinity, moments
-from pipeline.metrics.kernel import kid
-from pipeline.metrics.prdc import NEIGHBOURS, prdc
-from pipeline.reference import Reference
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import extractors
+from pipeline.evaluation.extractors import weights
+from pipeline.evaluation.extractors.inception import DIMENSIONS, Inception
+from pipeline.evaluation.metrics.features import compact
+from pipeline.evaluation.metrics.frechet import distance, frechet, frechet_infinity, moments
+from pipeline.evaluation.metrics.kernel import kid
+from pipeline.evaluation.metrics.prdc import NEIGHBOURS, prdc
+from pipeline.evaluation.reference import Reference
 
 Scores = dict[str, float]
 

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import namespaces
 from turns import Spread, in_turn, machine, ratios
 
-from pipeline import families
-from pipeline.errors import run
+from pipeline.models import families
+from pipeline.system.errors import run
 
 PYTHON, PROGRAM = sys.executable, str(Path(__file__).with_name("one_training.py"))
 TORCHRUN = ("-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", f"--master-addr={namespaces.NET}.1")
@@ -53,7 +53,7 @@ def predict(parameters: int, players: int, machines: int, bandwidth: float, late
     """Return what a step takes on some machines, of one process each, if communication waits for computation.
 
     A ring all-reduce sends 2 (N - 1) / N of its bytes from each machine, in 2 (N - 1) hops. DDP reduces the float32
-    gradients of all players after each player's loss, in buckets; each player's figures follow, and one decision.
+    gradients of all players after each player's loss, in buckets; each player's metrics follow, and one decision.
 
     Args:
         parameters: those of all players.

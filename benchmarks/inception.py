@@ -27,12 +27,12 @@ from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from turns import Spread, in_turn, ratios
 
-from pipeline import project
-from pipeline.artefacts import PreparedData
-from pipeline.extractors import weights
-from pipeline.extractors.inception import BATCH, Inception
-from pipeline.metrics.frechet import frechet
-from pipeline.metrics.kernel import kid
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation.extractors import weights
+from pipeline.evaluation.extractors.inception import BATCH, Inception
+from pipeline.evaluation.metrics.frechet import frechet
+from pipeline.evaluation.metrics.kernel import kid
+from pipeline.system import project
 
 THEIR_BATCH = 64
 """Their default."""

@@ -12,11 +12,11 @@ import argparse
 import numpy as np
 from tqdm import trange
 
-from pipeline.metrics.estimates import Estimate
-from pipeline.metrics.frechet import Moments, distance, frechet, frechet_infinity
-from pipeline.metrics.kernel import kid
-from pipeline.metrics.memorisation import copies
-from pipeline.metrics.prdc import prdc
+from pipeline.evaluation.metrics.estimates import Estimate
+from pipeline.evaluation.metrics.frechet import Moments, distance, frechet, frechet_infinity
+from pipeline.evaluation.metrics.kernel import kid
+from pipeline.evaluation.metrics.memorisation import copies
+from pipeline.evaluation.metrics.prdc import prdc
 
 FEATURES, ITEMS = 5, 500
 

@@ -1,6 +1,6 @@
 """How near decoded sounds are to the originals, and what that costs, by how spectrograms are inverted.
 
-The first row is what pipeline/contents/inversion.py does; each other one changes one thing of it.
+The first row is what pipeline/contents/audio/griffin_lim.py does; each other one changes one thing of it.
 python benchmarks/inversion.py [--items 30] [--rate 8000]
 """
 
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.contents.audio import AudioContent
-from pipeline.contents.instruments import sound
-from pipeline.contents.inversion import MOMENTUM, STEPS, magnitudes, phases
-from pipeline.contents.log_mel import LogMel
-from pipeline.contents.waves import to_float, to_int16
+from pipeline.contents.audio.content import AudioContent
+from pipeline.contents.audio.griffin_lim import MOMENTUM, STEPS, magnitudes, phases
+from pipeline.contents.audio.instruments import sound
+from pipeline.contents.audio.log_mel import LogMel
+from pipeline.contents.audio.waves import to_float, to_int16
 
 CHUNK = 8
 Back = Callable[[LogMel, np.ndarray], np.ndarray]
@@ -176,8 +176,8 @@ def main() -> None:
         raws_hat, seconds = sounded(way, raws, content)
         loss, distance = (each.mean() for each in content.reconstruction_scores(raws, raws_hat).values())
         off = np.abs(content.grid.levels(to_float(raws_hat)).astype(int) - levels).mean()
-        figures = f"{loss:.3f} | {distance:.2f} dB | {off:.2f} levels | {seconds * 1e3:.1f} ms"
-        print(f"| {name:42} | {figures} |", flush=True)
+        metrics = f"{loss:.3f} | {distance:.2f} dB | {off:.2f} levels | {seconds * 1e3:.1f} ms"
+        print(f"| {name:42} | {metrics} |", flush=True)
 
 
 if __name__ == "__main__":

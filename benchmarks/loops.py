@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from pipeline.families.base import Family
-from pipeline.networks.grid import Critic, Decoder, Encoder
-from pipeline.rng import Noise, torch_rng
+from pipeline.models.families.base import Family
+from pipeline.models.networks.grid import Critic, Decoder, Encoder
+from pipeline.system.rng import Noise, torch_rng
 
 Pixels = NDArray[np.uint8]
 HELPS = [each for n in range(5) for each in combinations(("fused", "channels_last", "compiled", "bfloat16"), n)]
@@ -81,7 +81,7 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
 
 
 class Images(Dataset[Tensor]):
-    """Items as torchvision's own data sets give them: an image, transformed."""
+    """Items as torchvision's own datasets give them: an image, transformed."""
 
     def __init__(self, array: Pixels) -> None:
         self.array = array.transpose(0, 2, 3, 1)
@@ -164,7 +164,7 @@ def pythae(family: Family, array: Pixels, batch: int, skip: int) -> float:
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(reconstruction=self.network(z))
 
-    class Watch(TrainingCallback):
+    class Validation(TrainingCallback):
         done, begin, end = 0, 0.0, 0.0
 
         def on_train_step_end(self, training_config: object, **_: object) -> None:
@@ -175,7 +175,7 @@ def pythae(family: Family, array: Pixels, batch: int, skip: int) -> float:
         def on_train_end(self, training_config: object, **_: object) -> None:
             self.end = time.perf_counter()
 
-    watch = Watch()
+    watch = Validation()
     latent_dim = networks.encoder[-1].out_features // 2
     model = VAE(VAEConfig(input_dim=family.spec.shape, latent_dim=latent_dim), encoder=Encoder(), decoder=Decoder())
     with tempfile.TemporaryDirectory() as folder:

@@ -80,8 +80,8 @@ def watch(clock: Clock) -> None:
             setattr(tracking, name, lambda *words, made=made: Timed(clock, made(*words)))
         for name in ("scores", "tags", "files"):
             setattr(tracking.Run, name, clock.timed("tracking", getattr(tracking.Run, name)))
-    if "pipeline.registry" in sys.modules:
-        registry: Any = sys.modules["pipeline.registry"]
+    if "pipeline.registry.versions" in sys.modules:
+        registry: Any = sys.modules["pipeline.registry.versions"]
         registry.register = clock.timed("tracking", registry.register)
 
 

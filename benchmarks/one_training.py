@@ -23,13 +23,14 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 
-from pipeline import families, processes, project
-from pipeline.batches import Batches
-from pipeline.contents.image import ImageContent
-from pipeline.distributed import leads
-from pipeline.game import Game
+from pipeline.contents.image.content import ImageContent
+from pipeline.data.batches import Batches
+from pipeline.models import families
 from pipeline.params import Params
-from pipeline.training import fit
+from pipeline.system import processes, project
+from pipeline.system.distributed import leads
+from pipeline.training.game import Game
+from pipeline.training.trainer import fit
 
 PROBE = 1 << 20
 """Numbers in the all-reduce that tells the bandwidth."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline.artefacts import PreparedData
-from pipeline.rng import torch_rng
+from pipeline.data.prepared import PreparedData
+from pipeline.system.rng import torch_rng
 
 BATCH = 64
 Pixels = NDArray[np.uint8]
@@ -63,7 +63,7 @@ def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) 
 
     torch.manual_seed(seed)
 
-    class Watch(TrainingCallback):
+    class Validation(TrainingCallback):
         def on_train_step_end(self, training_config: object, **_: object) -> None:
             if time.perf_counter() - begin > seconds:
                 raise TimeUp
@@ -76,7 +76,7 @@ def autoencoder(data: PreparedData, latent_dim: int, seconds: float, seed: int) 
         run = TrainingPipeline(model=model, training_config=settings)
         begin = time.perf_counter()
         try:
-            run(train_data=train, callbacks=[Watch()])
+            run(train_data=train, callbacks=[Validation()])
         except TimeUp:
             taken = time.perf_counter() - begin
     model.eval()

@@ -28,11 +28,11 @@ from typing import NamedTuple
 from turns import Spread, in_turn, machine
 from workspaces import change
 
-from pipeline import project
+from pipeline.system import project
 
 PYTHON = sys.executable
 DVC = (PYTHON, "-m", "dvc")
-PIPELINE = (PYTHON, "-c", "from pipeline.cli import main; main()")
+PIPELINE = (PYTHON, "-c", "from pipeline.cli.main import main; main()")
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))} | {
     "PATH": f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
 }

@@ -15,10 +15,12 @@ from pathlib import Path
 from turns import Spread, machine
 from workspaces import change, prepared, stage
 
-from pipeline import artefacts, environment, project
-from pipeline.artefacts import PreparedData
-from pipeline.families import FAMILIES
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation.scores import read_scores
+from pipeline.models.families import FAMILIES
 from pipeline.params import Params
+from pipeline.system import project
+from pipeline.training import environment
 
 SOURCES = {"image": "fashion-mnist-10k", "audio": "instruments", "text": "python-topics", "code": "python-library"}
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -28,7 +30,7 @@ def scored(folder: Path, names: list[str]) -> dict[str, float]:
     """Train and evaluate in a workspace, and return those of the scores that the model has."""
     for each in ("train", "evaluate"):
         stage(each, folder)
-    scores = artefacts.scores(folder)
+    scores = read_scores(folder)
     return {name: scores[name] for name in names if name in scores}
 
 

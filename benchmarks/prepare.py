@@ -29,7 +29,7 @@ from tqdm import tqdm
 from turns import Spread, in_turn, machine, ratios
 from workspaces import workspace
 
-from pipeline import project
+from pipeline.system import project
 
 PER_FOLDER = 10_000
 BATCH = 128

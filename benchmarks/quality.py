@@ -25,13 +25,15 @@ from opponents import Pixels, Trained, autoencoder, dcgan
 from turns import Spread, machine, ratios
 from workspaces import change, prepared, stage
 
-from pipeline import artefacts, extractors, models, project
-from pipeline.artefacts import PreparedData
-from pipeline.metrics.features import compact
-from pipeline.metrics.frechet import distance, moments
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import extractors
+from pipeline.evaluation.metrics.features import compact
+from pipeline.evaluation.metrics.frechet import distance, moments
+from pipeline.evaluation.reference import Reference
+from pipeline.models import storage
 from pipeline.params import Params
-from pipeline.reference import Reference
-from pipeline.rng import torch_rng
+from pipeline.system import project
+from pipeline.system.rng import torch_rng
 
 EPOCHS = {"vae": 1, "gan": 2}
 """Of ours, which are enough to be better than what it is held against."""
@@ -43,7 +45,7 @@ def ours(folder: Path, seed: int) -> Trained:
     begin = time.perf_counter()
     stage("train", folder)
     taken = time.perf_counter() - begin
-    model = models.load(folder / artefacts.MODEL)
+    model = storage.load(folder / project.MODEL)
     spec = model.content.spec
 
     def reconstruct(array: Pixels) -> Pixels:
@@ -79,7 +81,7 @@ def score(trained: Trained, data: PreparedData, features: Path) -> dict[str, flo
     return found
 
 
-def told(name: str, scores: Sequence[Mapping[str, float]]) -> None:
+def shown(name: str, scores: Sequence[Mapping[str, float]]) -> None:
     """Print what one of them scored in all rounds so far."""
     spreads = {key: Spread.of([each[key] for each in scores]) for key in scores[0]}
     print(f"{name}: " + ", ".join(f"{key} {spread}" for key, spread in spreads.items()), flush=True)
@@ -106,13 +108,13 @@ def main() -> None:
         epochs = words.epochs or EPOCHS[words.family]
         changes = {"prepare.source": words.source, "family": words.family, "train.epochs": epochs}
         folder = prepared(Path(name), project.workspace(), changes)
-        data, features, params = PreparedData.open(folder), folder / artefacts.FEATURES, Params.load(folder)
+        data, features, params = PreparedData.open(folder), folder / project.FEATURES, Params.load(folder)
         train = dcgan if words.family == "gan" else partial(autoencoder, latent_dim=params.vae.latent_dim)
         for seed in range(words.rounds):
             mine.append(score(ours(folder, seed), data, features))
             theirs.append(score(train(data, seconds=words.seconds, seed=seed), data, features))
-            told("ours", mine)
-            told(opponent, theirs)
+            shown("ours", mine)
+            shown(opponent, theirs)
     share = ratios(*([each["seconds"] for each in scores] for scores in (mine, theirs)))
     good = sum(map(better, mine, theirs))
     print(f"ours is as good in {good} of {words.rounds} rounds, in {share} of the time")

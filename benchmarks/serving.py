@@ -30,9 +30,12 @@ import mlflow.pyfunc
 from mlflow.pyfunc.scoring_server import predictions_to_json
 from turns import Spread, in_turn, machine, ratios
 
-from pipeline import contents, families, models, project, registry, sampler, serving
-from pipeline.artefacts import SavedModel
+from pipeline import contents
+from pipeline.models import families, storage
+from pipeline.models.saved import SavedModel
 from pipeline.params import Params
+from pipeline.serving import pyfunc, sampler
+from pipeline.system import dependencies, project
 
 SERVE = (sys.executable, "-m", "mlflow", "models", "serve")
 LOOK = 0.2
@@ -50,7 +53,7 @@ def untrained(folder: Path, params: Params) -> None:
     sections = {params.family: settings, params.content: params.content_section.model_dump(), "seed": 0}
     folder.mkdir()
     about = SavedModel(params.family, params.content, sections, "0" * 64)
-    models.save(folder, families.build(params.family, settings, content.spec), about)
+    storage.save(folder, families.build(params.family, settings, content.spec), about)
 
 
 @contextlib.contextmanager
@@ -60,11 +63,11 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
         saved = Path(temporary) / "version"
         mlflow.pyfunc.save_model(
             saved,
-            loader_module=serving.__name__,
+            loader_module=pyfunc.__name__,
             data_path=str(model),
-            code_paths=[str(registry.PACKAGE)],
-            signature=serving.signature(models.load(model).content),
-            input_example=serving.INPUT_EXAMPLE,
+            code_paths=[str(dependencies.ROOT / dependencies.PACKAGE)],
+            signature=pyfunc.signature(storage.load(model).content),
+            input_example=pyfunc.INPUT_EXAMPLE,
             pip_requirements=[],
         )
         free.bind(("127.0.0.1", 0))
@@ -87,7 +90,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
 
 
 def parts(
-    model: models.Model, connection: http.client.HTTPConnection, n: int, form: str
+    model: storage.Model, connection: http.client.HTTPConnection, n: int, form: str
 ) -> dict[str, Callable[[], float]]:
     """Return what measures the median seconds of an answer of n samples, and of each part of it in this process."""
     stored = model.sample(n, 0)
@@ -134,7 +137,7 @@ def main() -> None:
         folder = words.model or Path(temporary) / "model"
         if not words.model:
             untrained(folder, Params.load(project.workspace()))
-        model = models.load(folder)
+        model = storage.load(folder)
         with served(folder) as connection:
             for form in model.content.formats:
                 for n in words.sizes:

@@ -1,6 +1,6 @@
 """Training throughput: the train stage's code against loops and libraries that people would use instead.
 
-All take the same network, batches and data, in turn. `ours` is the stage's code: Lightning, moving average, figures of
+All take the same network, batches and data, in turn. `ours` is the stage's code: Lightning, moving average, metrics of
 every step to MLflow (a fresh SQLite store), a checkpoint at the end. `bare` is a plain PyTorch loop over data in
 memory, with Adam as it comes; `limit` is that loop with all that helps; `template` is Lightning with a DataLoader, a
 torchvision transform for each item, and MLFlowLogger; `pythae` is pythae's trainer with these networks in its VAE. All
@@ -27,14 +27,16 @@ from tracked import train
 from turns import Spread, in_turn, machine, ratios
 from workspaces import prepared
 
-from pipeline import environment, families, game, project
-from pipeline.artefacts import PreparedData
-from pipeline.batches import Batches
 from pipeline.contents.base import DataSpec
-from pipeline.families.base import Family
-from pipeline.game import Game
+from pipeline.data.batches import Batches
+from pipeline.data.prepared import PreparedData
+from pipeline.models import families
+from pipeline.models.families.base import Family
 from pipeline.params import Params
-from pipeline.training import Checkpoints
+from pipeline.system import project
+from pipeline.training import environment, game
+from pipeline.training.game import Game
+from pipeline.training.trainer import Checkpoints
 
 TARGETS = {"limit": 0.95, "template": 1.5, "pythae": 1.25}
 
@@ -74,8 +76,8 @@ def ours(task: Task, steps: int, skip: int, parts: Parts | None = None) -> float
         (torch.optim.Adam, "step", "optimiser"),
         (torch.optim.Adam, "zero_grad", "optimiser"),
         (Game, "_move_average", "moving average"),
-        (Game, "_note", "figures"),
-        (Game, "flush", "figures"),
+        (Game, "_note", "metrics"),
+        (Game, "flush", "metrics"),
         (Checkpoints, "_save", "checkpoint"),
         (game, "torch_rng", "generators"),
     )

@@ -12,20 +12,21 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from pipeline import tracking
-from pipeline.artefacts import PreparedData, SavedModel
-from pipeline.batches import Batches
-from pipeline.families.base import Family
-from pipeline.game import Game
+from pipeline.data.batches import Batches
+from pipeline.data.prepared import PreparedData
+from pipeline.models.families.base import Family
+from pipeline.models.saved import SavedModel
 from pipeline.params import Params
 from pipeline.tracking import store
-from pipeline.training import fit
-from pipeline.work import Work
+from pipeline.training.game import Game
+from pipeline.training.resume import Resumable
+from pipeline.training.trainer import fit
 
 
 def train(
     family: Family, params: Params, data: PreparedData, array: NDArray[Any], callbacks: Sequence[pl.Callback]
 ) -> None:
-    """Train on an array, with figures to a fresh SQLite store and checkpoints to a fresh folder.
+    """Train on an array, with metrics to a fresh SQLite store and checkpoints to a fresh folder.
 
     The store is fresh also where the user named another, which benchmarks have no business in.
     """
@@ -35,9 +36,9 @@ def train(
         mock.patch.dict(os.environ, DVC_ROOT=folder),
         mock.patch.object(store, "STORE", None),
     ):
-        work = Work("benchmark")
+        work = Resumable("benchmark")
         with work.alone(), tracking.start(about, data, params.runtime, work) as run:
             batches = Batches(array, params.train.batch_size, params.seed, lambda: played.done)
             played = Game(family, params.train, len(batches), params.seed)
-            played.log_figures = run.figures
+            played.log_metrics = run.metrics
             fit(played, batches, params.runtime, work.checkpoints, callbacks, run.settled)

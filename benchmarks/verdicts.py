@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import trange
 
-from pipeline.comparison import compare
-from pipeline.evidence import Evidence
-from pipeline.metrics.estimates import mean
-from pipeline.metrics.features import TEST
-from pipeline.metrics.frechet import frechet
-from pipeline.metrics.kernel import kid
-from pipeline.metrics.memorisation import copies
-from pipeline.metrics.prdc import prdc
+from pipeline.evaluation.evidence import Evidence
+from pipeline.evaluation.metrics.estimates import mean
+from pipeline.evaluation.metrics.features import TEST
+from pipeline.evaluation.metrics.frechet import frechet
+from pipeline.evaluation.metrics.kernel import kid
+from pipeline.evaluation.metrics.memorisation import copies
+from pipeline.evaluation.metrics.prdc import prdc
+from pipeline.registry.comparison import compare
 
 FEATURES, REAL, SAMPLES, TRAIN = 16, 600, 600, 1800
 OFF = 0.3

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import project
+from pipeline.system import project
 
 FIRST = ("prepare", "features")
 

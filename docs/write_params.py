@@ -1,4 +1,4 @@
-"""Writes docs/params.md from the fields in pipeline/params.py; with --check, says whether it is up to date."""
+"""Writes docs/params.md from the fields in pipeline/params/schema.py; with --check, says whether it is up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline.params import Params
-from pipeline.sections import Where
+from pipeline.params.sections import Where
 
 PAGE = Path(__file__).with_name("params.md")
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "not empty"}

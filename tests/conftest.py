@@ -7,10 +7,10 @@ import torch
 from registered import register_twice
 from smallest import SETTINGS
 
-from pipeline import families
-from pipeline.artefacts import SavedModel
-from pipeline.contents.image import ImageContent
-from pipeline.contents.text import TextContent
+from pipeline.contents.image.content import ImageContent
+from pipeline.contents.text.content import TextContent
+from pipeline.models import families
+from pipeline.models.saved import SavedModel
 
 # tensors are so small here that a second thread only waits
 torch.set_num_threads(1)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.errors import ParamsError
 from pipeline.params import Params
-from pipeline.sections import Section
+from pipeline.params.sections import Section
+from pipeline.system.errors import ParamsError
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())

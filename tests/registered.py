@@ -11,11 +11,11 @@ import yaml
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline import environment
-from pipeline.evidence import Evidence
-from pipeline.lineage import PICTURES
-from pipeline.metrics.estimates import Estimate
+from pipeline.evaluation.evidence import Evidence
+from pipeline.evaluation.metrics.estimates import Estimate
 from pipeline.params import Params
+from pipeline.registry.lineage import PICTURES
+from pipeline.training import environment
 
 ROOT = Path(__file__).parents[1]
 NAME = "small clothes"
@@ -53,9 +53,12 @@ MODEL = """
 import sys
 from pathlib import Path
 import torch
-from pipeline import disk, families, models
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.data.prepared import PreparedData
+from pipeline.models import families, storage
+from pipeline.models.saved import SavedModel
 from pipeline.params import Params
+from pipeline.system import disk
+from pipeline.training.record import RunRecord
 seed, folder = int(sys.argv[1]), Path("model")
 params, data = Params.load(Path()), PreparedData.open(Path())
 torch.manual_seed(seed)
@@ -63,7 +66,7 @@ settings = params.vae.model_dump()
 made_with = {"seed": seed, "family": "vae", "vae": settings, "train": params.train.model_dump(), **data.params}
 about = SavedModel("vae", "image", made_with, data.digest)
 with disk.replacing(folder) as temporary:
-    models.save(temporary, families.build("vae", settings, data.spec), about)
+    storage.save(temporary, families.build("vae", settings, data.spec), about)
 RunRecord(str(seed) * 32, data.about["source"], str(seed) * 16).write(Path())
 """
 

@@ -2,19 +2,20 @@
 
 import mlflow.pyfunc
 
-from pipeline import models, serving
+from pipeline.models import storage
+from pipeline.serving import pyfunc
 
 
 def as_pyfunc(folder, toy, family):
     """Save the untrained model of a family in a folder; return it, and what MLflow loads."""
     (folder / "model").mkdir()
-    models.save(folder / "model", toy.family(family), toy.about(family))
-    model = models.load(folder / "model")
+    storage.save(folder / "model", toy.family(family), toy.about(family))
+    model = storage.load(folder / "model")
     mlflow.pyfunc.save_model(
         folder / "version",
-        loader_module="pipeline.serving",
+        loader_module="pipeline.serving.pyfunc",
         data_path=str(folder / "model"),
-        signature=serving.signature(model.content),
+        signature=pyfunc.signature(model.content),
         pip_requirements=["mlflow"],
     )
     return model, mlflow.pyfunc.load_model(str(folder / "version"))

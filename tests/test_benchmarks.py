@@ -83,7 +83,7 @@ def test_a_machine_by_itself_sends_nothing_and_takes_its_computation():
 def test_two_machines_send_each_players_gradients_once_and_wait_for_every_hop():
     sent, seconds = predict(1000, 2, 2, 8e6, 1e-3, 0.5)
     assert sent == 4 * 2 * (1000 + FIGURES)
-    # for each player one bucket and its figures, and one decision; 2 hops each
+    # for each player one bucket and its metrics, and one decision; 2 hops each
     assert seconds == pytest.approx(0.5 + sent / 1e6 + 5 * 2 * 1e-3)
 
 

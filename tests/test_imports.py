@@ -33,11 +33,15 @@ def test_imports_keep_their_layers(tmp_path):
 @pytest.mark.parametrize(
     ("name", "line", "contract"),
     [
-        ("training.py", "import mlflow", "mlflow is imported in one place"),
+        ("training/trainer.py", "import mlflow", "mlflow is imported in one place"),
         ("stages/train.py", "from mlflow.tracking import MlflowClient", "mlflow is imported in one place"),
         ("stages/evaluate.py", "from pipeline.stages import train", "a stage never imports a stage"),
-        ("contents/image.py", "from pipeline import families", "families and contents do not know each other"),
-        ("networks/grid.py", "import pipeline.training", "imports point one way"),
+        (
+            "contents/image/content.py",
+            "from pipeline.models import families",
+            "families and contents do not know each other",
+        ),
+        ("models/networks/grid.py", "import pipeline.training.trainer", "imports point one way"),
     ],
 )
 def test_import_that_breaks_a_contract_is_refused(tmp_path, name, line, contract):
@@ -48,9 +52,9 @@ def test_import_that_breaks_a_contract_is_refused(tmp_path, name, line, contract
 
 def test_byte_code_that_finds_no_room_is_not_left_cut_short(tmp_path):
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); import pipeline.processes"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); import pipeline.system.processes"
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    for code in (limit, "import pipeline.processes"):
+    for code in (limit, "import pipeline.system.processes"):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True, timeout=60)
-        written = sorted(path.name.partition(".")[0] for path in tmp_path.rglob("__pycache__/*"))
+        written = sorted({path.name.partition(".")[0] for path in tmp_path.rglob("__pycache__/*")})
         assert written == (["__init__"] if code == limit else ["__init__", "errors", "processes"])

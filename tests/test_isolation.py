@@ -13,7 +13,7 @@ import pytest
 import yaml
 from stages import ENV, PARAMS, ROOT, STAGES, paths
 
-from pipeline import dependencies
+from pipeline.system import dependencies
 
 SOURCE = "small"
 TINY = {

@@ -10,18 +10,21 @@ from stages import PARAMS, ROOT
 from torch.nn import functional
 from trainings import RUNTIME
 
-from pipeline import artefacts, evaluation, families
-from pipeline.artefacts import PreparedData, SavedModel
-from pipeline.batches import Batches, scaled
-from pipeline.families.base import Losses
-from pipeline.families.gan import Gan
-from pipeline.families.vae import Vae
-from pipeline.game import Game
-from pipeline.models import Model
+from pipeline.data.batches import Batches, scaled
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import scoring
+from pipeline.models import families
+from pipeline.models.families.base import Losses
+from pipeline.models.families.gan import Gan
+from pipeline.models.families.vae import Vae
+from pipeline.models.saved import SavedModel
+from pipeline.models.storage import Model
 from pipeline.params import EvaluateParams, TrainParams
-from pipeline.rng import key, torch_rng
 from pipeline.stages import features, prepare
-from pipeline.training import fit
+from pipeline.system import project
+from pipeline.system.rng import key, torch_rng
+from pipeline.training.game import Game
+from pipeline.training.trainer import fit
 
 SMALL = {
     "image": {"side": 16, "channels": 1},
@@ -71,8 +74,8 @@ def outside(workspace, name, checkpoints, precision="32-true"):
     trained = fit(game, batches, RUNTIME.model_copy(update={"precision": precision}), checkpoints)
     trained.finish(scaled(data.array("train"), data.spec), torch_rng(0, "finish"))
     model = Model(trained.requires_grad_(False).eval(), data.content, SavedModel(name, "image", {}, data.digest))
-    found = evaluation.evaluate(
-        model, data, workspace / artefacts.FEATURES, EvaluateParams(samples=1000, reconstructions=50), 0
+    found = scoring.evaluate(
+        model, data, workspace / project.FEATURES, EvaluateParams(samples=1000, reconstructions=50), 0
     ).scores
     return {score: found[score] for score, (low, high) in BANDS[name].items() if not low <= found[score] <= high}
 

@@ -4,12 +4,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from pipeline.batches import Batches
-from pipeline.checkpoints import newest
-from pipeline.game import Game
+from pipeline.data.batches import Batches
 from pipeline.params import RuntimeParams, TrainParams
-from pipeline.safetensors_io import SafetensorsIO
-from pipeline.training import fit
+from pipeline.training.checkpoint_io import SafetensorsIO
+from pipeline.training.checkpoints import newest
+from pipeline.training.game import Game
+from pipeline.training.trainer import fit
 
 ITEMS, BATCH, EPOCHS = 24, 16, 3
 PER_EPOCH = 2
@@ -51,7 +51,7 @@ def train(
     """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
     game = Game(toy.family(name, **changes), settings, len(batches), 0)
-    game.log_figures = log
+    game.log_metrics = log
     runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds, "precision": precision})
     family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))
     return game, family.state_dict()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.contents.audio import AudioContent
+from pipeline.contents.audio.content import AudioContent
 from pipeline.contents.base import Content
-from pipeline.contents.code import CodeContent
-from pipeline.contents.image import ImageContent
-from pipeline.contents.text import TextContent
+from pipeline.contents.code.content import CodeContent
+from pipeline.contents.image.content import ImageContent
+from pipeline.contents.text.content import TextContent
 
 CONTENTS: dict[str, Callable[..., Content]] = {
     "image": ImageContent,

@@ -28,7 +28,7 @@ Stored: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the arrays of a data set look like: the hinge between contents and families.
+    """What the arrays of a dataset look like: the hinge between contents and families.
 
     An item is an array of `shape`; `layout` says which axes are neighbours: "grid" is (channels, height, width),
     "sequence" is (channels, length). Its values are numbers in [0, levels); or, where there is a vocabulary, tokens in

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.contents.base import Rejected
-from pipeline.errors import shown
-from pipeline.progress import bar
+from pipeline.system.errors import shown
+from pipeline.system.progress import bar
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ stage's own imports, which take seconds in which its parent may be gone.
 import gc
 import os
 
-from pipeline import distributed, processes
+from pipeline.system import distributed, processes
 
 # imports make a million objects and little rubbish, and to look for it takes a tenth of their seconds: not at all until
 # `run` begins, and seldom after it, since more is imported then

@@ -6,17 +6,18 @@ import math
 
 import numpy as np
 
-from pipeline import artefacts, baselines, disk, extractors, progress, project
-from pipeline.artefacts import PreparedData
-from pipeline.baselines import Baseline
-from pipeline.errors import run
-from pipeline.extractors.base import Extractor
-from pipeline.metrics.features import compact
-from pipeline.metrics.frechet import distance, moments
-from pipeline.own import BASELINES, Real
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import baselines, extractors
+from pipeline.evaluation.baselines import Baseline
+from pipeline.evaluation.content_scores import BASELINES, Real
+from pipeline.evaluation.extractors.base import Extractor
+from pipeline.evaluation.metrics.features import compact
+from pipeline.evaluation.metrics.frechet import distance, moments
+from pipeline.evaluation.reference import PARAMS, Reference
 from pipeline.params import Params
-from pipeline.reference import Reference
-from pipeline.rng import numpy_rng
+from pipeline.system import disk, progress, project
+from pipeline.system.errors import run
+from pipeline.system.rng import numpy_rng
 
 SAMPLES = 2000
 """Of each baseline, at most; as many as there are items of test, since features may be dear."""
@@ -27,35 +28,35 @@ def main() -> None:
     workspace = project.workspace()
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
-    yardstick = extractors.make(data, params.features, params.seed)
+    extractor = extractors.make(data, params.features, params.seed)
     content, train, test = data.content, data.array("train"), data.array("test")
-    rows = numpy_rng(params.seed, "reference").permutation(len(train))[: yardstick.kept]
-    reference = Reference(yardstick.features(test), yardstick.features(train[rows]), rows)
+    rows = numpy_rng(params.seed, "reference").permutation(len(train))[: extractor.kept]
+    reference = Reference(extractor.features(test), extractor.features(train[rows]), rows)
     real = Real.measure(content, test, train, params.seed)
     scored = {
-        name: _scored(model, data, yardstick, reference, real, params.seed)
+        name: _scored(model, data, extractor, reference, real, params.seed)
         for name, model in progress.bar(baselines.fitted(data).items(), desc="baselines")
     }
-    with disk.replacing(workspace / artefacts.FEATURES) as folder:
-        yardstick.save(folder)
+    with disk.replacing(workspace / project.FEATURES) as folder:
+        extractor.save(folder)
         reference.write(folder)
         real.write(folder)
         disk.write_json(folder / BASELINES, scored)
-        disk.write_json(folder / artefacts.PARAMS, params.of_features)
+        disk.write_json(folder / PARAMS, params.of_features)
     floor = distance(*map(moments, compact(reference.test, reference.floor)))
-    figures = {**yardstick.figures(data), f"{content.distance}_{yardstick.name}_floor": floor}
-    disk.write_json(workspace / artefacts.REPORTS / "features" / "metrics.json", figures)
+    metrics = {**extractor.metrics(data), f"{content.distance}_{extractor.name}_floor": floor}
+    disk.write_json(workspace / project.REPORTS / "features" / "metrics.json", metrics)
 
 
 def _scored(
-    model: Baseline, data: PreparedData, yardstick: Extractor, reference: Reference, real: Real, seed: int
+    model: Baseline, data: PreparedData, extractor: Extractor, reference: Reference, real: Real, seed: int
 ) -> dict[str, float]:
     """Return the scores of a baseline by the names of a model's."""
     content, test = data.content, data.array("test")
     samples = model.sample(min(SAMPLES, len(test)), numpy_rng(seed, "baseline"))
     raws = content.decode(samples)
-    drawn = yardstick.features(np.stack([content.encode(raw) for raw in raws]))
-    scores = {f"{content.distance}_{yardstick.name}": distance(*map(moments, compact(reference.test, drawn)))}
+    drawn = extractor.features(np.stack([content.encode(raw) for raw in raws]))
+    scores = {f"{content.distance}_{extractor.name}": distance(*map(moments, compact(reference.test, drawn)))}
     own = real.score(content, samples, data.array("train"))
     nats = model.nats(test)
     if nats is not None:

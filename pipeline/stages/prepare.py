@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import artefacts, contents, disk, preparation, project
-from pipeline.artefacts import SPLITS, PreparedData
+from pipeline import contents
 from pipeline.contents.base import LeftOut, Rejected
 from pipeline.contents.folders import MIB, Folder
 from pipeline.contents.names import Names
-from pipeline.errors import SourceError, run
+from pipeline.contents.sources import Card
+from pipeline.data import preparation
+from pipeline.data.prepared import SPLITS, PreparedData
 from pipeline.params import Params
-from pipeline.sources import Card
+from pipeline.system import disk, project
+from pipeline.system.errors import SourceError, run
 
 SHOWN, COLUMNS = 80, 16
 
@@ -24,7 +26,7 @@ def main() -> None:
     """Read, encode, deduplicate and split a source; report what could not be used; show what the model will see."""
     workspace = project.workspace()
     params = Params.load(workspace)
-    settings, report = params.prepare, workspace / artefacts.REPORTS / "prepare"
+    settings, report = params.prepare, workspace / project.REPORTS / "prepare"
     place = workspace / "data" / "raw" / settings.source
     if not place.is_dir():
         raise SourceError(f"prepare.source is {settings.source}, but there is no folder {place}")
@@ -32,7 +34,7 @@ def main() -> None:
     chosen = params.content_section.model_dump()
     learnt = dict(contents.build(params.content, chosen, {}).learn(source))
     content = contents.build(params.content, chosen, learnt)
-    folder = workspace / artefacts.PREPARED
+    folder = workspace / project.PREPARED
     with (
         disk.replacing(folder) as temporary,
         tempfile.TemporaryFile(dir=folder.parent, buffering=0) as encoded,
@@ -99,8 +101,8 @@ def _report(data: PreparedData, report: Path) -> None:
     names = [data.classes[label] for label in data.labels("train")[:SHOWN]] if len(data.classes) > 1 else []
     data.content.show(data.content.decode(shown), COLUMNS, names).save(report / "examples.png")
     counts = {name: data.about["counts"][name] for name in SPLITS}
-    figures = counts | {"rejected": data.about["rejected"], "duplicates": data.about["duplicates"]}
-    disk.write_json(report / "metrics.json", figures)
+    metrics = counts | {"rejected": data.about["rejected"], "duplicates": data.about["duplicates"]}
+    disk.write_json(report / "metrics.json", metrics)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import (
-    artefacts,
-    card,
-    contents,
-    disk,
-    evidence,
-    gallery,
-    lineage,
-    project,
-    registry,
-    serving,
-    stale,
-    tracking,
-)
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
-from pipeline.card import Subject
-from pipeline.environment import Environment
-from pipeline.errors import run
-from pipeline.params import Params
-from pipeline.revision import Revision
+from pipeline import contents, tracking
+from pipeline.contents import display
+from pipeline.data.prepared import PreparedData
+from pipeline.evaluation import evidence
+from pipeline.evaluation.scores import read_scores
+from pipeline.models import saved
+from pipeline.models.saved import SavedModel
+from pipeline.params import Params, stale
+from pipeline.registry import card, lineage, versions
+from pipeline.registry.card import Subject
+from pipeline.serving import pyfunc
+from pipeline.system import disk, project
+from pipeline.system.errors import run
+from pipeline.system.git import Revision
+from pipeline.training.environment import Environment
+from pipeline.training.record import RunRecord
 
 
 def main() -> None:
@@ -36,21 +32,21 @@ def main() -> None:
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
     name = data.registered_as(params.register_)
-    scores = artefacts.scores(workspace)
-    protocol = evidence.protocol(workspace / artefacts.REPORTS / "evaluate")
-    folder, record, revision = workspace / artefacts.MODEL, RunRecord.read(workspace), Revision.of(workspace)
+    scores = read_scores(workspace)
+    protocol = evidence.protocol(workspace / project.REPORTS / "evaluate")
+    folder, record, revision = workspace / project.MODEL, RunRecord.read(workspace), Revision.of(workspace)
     about = SavedModel.read(folder)
-    stale.refuse(artefacts.MODEL, about.params, params.of_model, "train")
+    stale.refuse(project.MODEL, about.params, params.of_model, "train")
     wanted = params.evaluate.model_dump()
     wanted["reconstructions"] = min(wanted["reconstructions"], protocol["real"])
     scored = {"seed": protocol["seed"], "evaluate": {name: value for name, value in protocol.items() if name in wanted}}
-    stale.refuse(artefacts.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
+    stale.refuse(project.REPORTS / "evaluate", scored, {"seed": params.seed, "evaluate": wanted}, "evaluate")
     content = contents.build(about.content, about.content_settings, about.learnt)
-    signature = serving.signature(content)
+    signature = pyfunc.signature(content)
     with tracking.resume(record, about) as tracked, tempfile.TemporaryDirectory() as temporary:
-        beside, digest = Path(temporary), artefacts.model_digest(folder)
+        beside, digest = Path(temporary), saved.model_digest(folder)
         with tracking.reaching():
-            known = registry.find(tracked.client, name, digest)
+            known = versions.find(tracked.client, name, digest)
         if known is None:
             origin: dict[str, Any] = {
                 "family": about.family,
@@ -61,30 +57,30 @@ def main() -> None:
                 **revision.tags,
                 "data_digest": data.digest,
                 "params_digest": disk.digest_of(about.params),
-                registry.DIGEST: digest,
+                versions.DIGEST: digest,
                 **lineage.collect(workspace, revision, beside),
             }
         else:  # the same bytes go on saying where they came from first
-            beside = registry.kept(known, beside)
+            beside = versions.kept(known, beside)
             origin = {key: value for key, value in known.tags.items() if key not in card.spans(card.MEANINGS)}
         tags = origin | {
             "extractor_digest": protocol["extractor_digest"],
             "protocol_digest": protocol["digest"],
             "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
             **lineage.evaluation(workspace, beside),
-            **{key: f"{scores[key]:.6g}" for key in card.spans(card.told(scores))},
+            **{key: f"{scores[key]:.6g}" for key in card.spans(card.shown(scores))},
         }
         environment = disk.read_json(beside / lineage.ENVIRONMENT, Environment)
         made = disk.read_json(beside / lineage.TRAINING, RunRecord)
-        committed, out = lineage.committed(workspace), gallery.place(content)
+        committed, out = lineage.committed(workspace), display.place(content)
         subject = Subject(name, about, data.about, scores, made, environment, committed, tags, out)
         (beside / "card.md").write_text(card.text(subject, {each: f"{each}.png" for each in card.CAPTIONS}))
         with tracking.reaching():
-            at = tracking.folder_address(tags["run_id"], registry.folder_of(name))
+            at = tracking.folder_address(tags["run_id"], versions.folder_of(name))
             described = card.text(subject, {"samples": f"{at}samples.png"})  # registries take 5000 characters
-            version = registry.register(tracked, name, folder, signature, tags, described, beside)
+            version = versions.register(tracked, name, folder, signature, tags, described, beside)
         tracked.tags({tracking.REGISTERED: f"models:/{name}/{version.version}"})
-    lineage.Registered(name, int(version.version), tracked.id, tags[registry.DIGEST]).write(workspace)
+    lineage.Registered(name, int(version.version), tracked.id, tags[versions.DIGEST]).write(workspace)
 
 
 if __name__ == "__main__":

@@ -6,28 +6,21 @@ from dataclasses import asdict
 
 import torch
 
-from pipeline import (
-    artefacts,
-    checkpoints,
-    dependencies,
-    disk,
-    environment,
-    families,
-    models,
-    progress,
-    project,
-    tracking,
-)
-from pipeline.artefacts import PreparedData, SavedModel
-from pipeline.batches import Batches, scaled
-from pipeline.distributed import follow, leads
-from pipeline.errors import TrainingError, run
-from pipeline.game import Game
+from pipeline import tracking
+from pipeline.data.batches import Batches, scaled
+from pipeline.data.prepared import PreparedData
+from pipeline.models import families, storage
+from pipeline.models.saved import SavedModel
 from pipeline.params import Params
-from pipeline.rng import key, torch_rng
-from pipeline.training import fit
-from pipeline.watching import Watch
-from pipeline.work import Work, fingerprint
+from pipeline.system import dependencies, disk, progress, project
+from pipeline.system.distributed import follow, leads
+from pipeline.system.errors import TrainingError, run
+from pipeline.system.rng import key, torch_rng
+from pipeline.tracking.callback import Validation
+from pipeline.training import checkpoints, environment
+from pipeline.training.game import Game
+from pipeline.training.resume import Resumable, fingerprint
+from pipeline.training.trainer import fit
 
 
 def main() -> None:
@@ -50,7 +43,7 @@ def main() -> None:
         learnt=data.about["learnt"],
     )
     machine = {"precision": runtime.precision, "torch": torch.__version__}
-    work = Work(fingerprint(asdict(about) | machine))
+    work = Resumable(fingerprint(asdict(about) | machine))
     batches = Batches(array, settings.batch_size, seed, lambda: game.done)
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "weights"))
@@ -61,17 +54,17 @@ def main() -> None:
         return
     with work.alone(), tracking.start(about, data, runtime, work) as tracked:
         checkpoints.set_aside(work.checkpoints)
-        game.log_figures = tracked.figures
-        trained = fit(game, batches, runtime, work.checkpoints, [Watch(tracked, data, seed)], tracked.settled)
+        game.log_metrics = tracked.metrics
+        trained = fit(game, batches, runtime, work.checkpoints, [Validation(tracked, data, seed)], tracked.settled)
         with progress.bar(total=1, desc="finish") as bar:
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
             bar.update()
-        with disk.replacing(workspace / artefacts.MODEL) as folder:
-            models.save(folder, trained, about)
-        with disk.replacing(workspace / artefacts.REPORTS / "train" / "curves") as folder:
+        with disk.replacing(workspace / project.MODEL) as folder:
+            storage.save(folder, trained, about)
+        with disk.replacing(workspace / project.REPORTS / "train" / "curves") as folder:
             game.curves.write(folder)
         described = environment.describe(runtime) | {"code": code}
-        disk.write_json(workspace / artefacts.REPORTS / "train" / "environment.json", described)
+        disk.write_json(workspace / project.REPORTS / "train" / "environment.json", described)
         tracked.record.write(workspace)
 
 

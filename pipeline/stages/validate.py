@@ -6,10 +6,10 @@ import os
 import reprlib
 from pathlib import Path
 
-from pipeline import artefacts, dependencies, disk, project
-from pipeline.errors import ParamsError, SourceError, run
-from pipeline.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
 from pipeline.params import GateParams, Params
+from pipeline.system import dependencies, disk, project
+from pipeline.system.errors import ParamsError, SourceError, run
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     _refuse_unknown_scores(params.gate)
     _refuse_unhashable(workspace / "data" / "raw" / params.prepare.source)
     for stage in dependencies.STAGES:
-        code = workspace / artefacts.REPORTS / "validate" / "code" / f"{stage}.json"
+        code = workspace / project.REPORTS / "validate" / "code" / f"{stage}.json"
         disk.write_json(code, dependencies.of_stage(stage))
 
 

@@ -1,16 +1,7 @@
-"""Runs and figures in MLflow: with registry.py, the only place that talks to its tracking store."""
+"""Runs and metrics in MLflow: with registry.py, the only place that talks to its tracking store."""
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
-from pipeline.tracking.evaluated import (
-    EXPERIMENT,
-    REGISTERED,
-    Evaluated,
-    Scored,
-    evaluated,
-    registered,
-    scored,
-    version,
-)
+from pipeline.tracking.lookup import EXPERIMENT, REGISTERED, Evaluated, Scored, evaluated, registered, scored, version
 from pipeline.tracking.runs import Run, Training, deliver_leftovers, folder_address, resume, start
 from pipeline.tracking.store import connect, is_registered, reaching
 from pipeline.tracking.ui import serve

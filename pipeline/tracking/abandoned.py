@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline.processes import Process
+from pipeline.system.processes import Process
 
 HEARTBEAT = "process.heartbeat"
 """The tag that says when a run's process lived last, in seconds since 1970."""

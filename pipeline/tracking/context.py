@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import environment, project
 from pipeline.params import RuntimeParams, flatten
-from pipeline.revision import Revision
+from pipeline.system import project
+from pipeline.system.git import Revision
+from pipeline.training import environment
 
 MOST, LONGEST = 3, 30
 """Changes that a name tells, and characters of a value in it."""

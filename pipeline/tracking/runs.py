@@ -17,18 +17,20 @@ from urllib.parse import quote
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
-from pipeline.errors import UserError, undisturbed
-from pipeline.figures import Figures
+from pipeline.data.prepared import PreparedData
+from pipeline.models.saved import SavedModel
 from pipeline.params import RuntimeParams, flatten
-from pipeline.processes import Process
-from pipeline.spool import Spool
+from pipeline.system.errors import UserError, undisturbed
+from pipeline.system.processes import Process
 from pipeline.tracking import store
 from pipeline.tracking.abandoned import HEARTBEAT, mark_killed
 from pipeline.tracking.context import context, machine, name
-from pipeline.tracking.courier import Courier
 from pipeline.tracking.store import AWAY, connect, reaching, said
-from pipeline.work import Work
+from pipeline.tracking.uploader import Uploader
+from pipeline.training.curves import Metrics
+from pipeline.training.record import RunRecord
+from pipeline.training.resume import Resumable
+from pipeline.training.spool import Spool
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,7 +50,7 @@ class Run:
         self.client, self.id, self.experiment = client, record.run_id, record.experiment
 
     def scores(self, scores: Mapping[str, float]) -> None:
-        """Log figures that have no steps."""
+        """Log metrics that have no steps."""
         now = int(time.time() * 1000)
         with reaching():
             self.client.log_batch(self.id, [Metric(name, float(value), now, 0) for name, value in scores.items()])
@@ -72,15 +74,15 @@ class Run:
 
 
 class Training:
-    """A run that a training's figures reach through a spool, so that a store that is away does not stop it."""
+    """A run that a training's metrics reach through a spool, so that a store that is away does not stop it."""
 
     def __init__(self, record: RunRecord, spool: Spool) -> None:
         """Set which run, and the spool."""
         self.record, self.spool = record, spool
 
-    def figures(self, figures: Figures) -> None:
-        """Log name, value and step of many figures, each of them once."""
-        self.spool.add(figures)
+    def metrics(self, metrics: Metrics) -> None:
+        """Log name, value and step of many metrics, each of them once."""
+        self.spool.add(metrics)
 
     def image(self, image: Image, key: str, step: int) -> None:
         """Log an image that the UI shows with a slider over steps."""
@@ -89,12 +91,12 @@ class Training:
         self.spool.add_picture(key, step, data.getvalue())
 
     def settled(self, step: int) -> None:
-        """Take note that no figure of the steps before this one can come again."""
+        """Take note that no metric of the steps before this one can come again."""
         self.spool.forget(step)
 
 
 @contextmanager
-def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: Work) -> Iterator[Training]:
+def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: Resumable) -> Iterator[Training]:
     """Begin the run of a pipeline's execution, or go on in the one that a killed training left."""
     client = connect()
     with reaching():
@@ -112,9 +114,9 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: W
         work.spool.status = None
         tags = context() | flatten({"runtime": runtime.model_dump()}) | machine(runtime)
         Run(client, record).tags(tags)
-        courier = Courier(client, record.run_id, work.spool)
-    with _at_work(client, record.run_id, courier.close):
-        courier.start()
+        uploader = Uploader(client, record.run_id, work.spool)
+    with _at_work(client, record.run_id, uploader.close):
+        uploader.start()
         yield Training(record, work.spool)
 
 
@@ -143,16 +145,16 @@ def folder_address(run_id: str, folder: str) -> str:
 
 def deliver_leftovers(client: MlflowClient) -> None:
     """Deliver what waits of trainings that nobody is at."""
-    for work in Work.all():
+    for work in Resumable.all():
         if work.trainer:
             continue  # which delivers them
         try:
             record = work.record
             if record and (work.spool.count() or work.spool.status):
                 with work.alone():
-                    Courier(client, record.run_id, work.spool).deliver()
+                    Uploader(client, record.run_id, work.spool).deliver()
         except (*AWAY, UserError) as error:
-            sys.stderr.write(f"warning: {work.folder}: its figures cannot be delivered ({said(error)})\n")
+            sys.stderr.write(f"warning: {work.folder}: its metrics cannot be delivered ({said(error)})\n")
 
 
 def _begin(client: MlflowClient, experiment: str, about: SavedModel, tag: str, value: str) -> str:

@@ -25,8 +25,8 @@ from sqlalchemy import event, make_url
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import disk, project
-from pipeline.errors import TrackingError
+from pipeline.system import disk, project
+from pipeline.system.errors import TrackingError
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI")
 """The store that the user named; read before MLflow sets the variable itself."""

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import mlflow
 
-from pipeline.errors import UserError
+from pipeline.system.errors import UserError
 from pipeline.tracking.store import connect, reaching
 
 HOST = "127.0.0.1"

@@ -8,10 +8,13 @@ import pytest
 from PIL import Image
 from whole import whole
 
-from pipeline.contents import audio_files, image_files, image_sets, text_files
+from pipeline.contents.audio import files as audio_files
 from pipeline.contents.base import Rejected
 from pipeline.contents.folders import MIB
-from pipeline.errors import SourceError, shown
+from pipeline.contents.image import files as image_files
+from pipeline.contents.image import known_sets as image_sets
+from pipeline.contents.tokens import files as text_files
+from pipeline.system.errors import SourceError, shown
 
 READERS = {
     "image": lambda folder: image_files.read(folder, 3),

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from workspace import NAME, TRAIN, attempt, client, digests, do, edit, errors, ran, read, run_id, runs
 
-from pipeline import environment
 from pipeline.params import Params
+from pipeline.training import environment
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_training_params_do_not_run_the_stages_before_training(copy):
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("report.py", ["validate", "evaluate", "register"]),
-        ("watching.py", ["validate", "train", "evaluate", "register"]),
-        ("cli.py", ["validate", "register"]),
+        ("evaluation/report.py", ["validate", "evaluate", "register"]),
+        ("tracking/callback.py", ["validate", "train", "evaluate", "register"]),
+        ("cli/main.py", ["validate", "register"]),
     ],
 )
 def test_a_change_of_code_runs_the_stages_that_import_it_and_no_other(copy, module, stages):

@@ -9,7 +9,7 @@ from answering import answering, ask
 from browser import SCROLLING, Visit, chromium
 from workspace import ENV, ROOT, attempt, client, digests, do, edit, own_copy, ran, read
 
-from pipeline.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
 
 TINY = {
     "evaluate.samples": 100,

@@ -15,8 +15,8 @@ TWO = LONG | {"runtime.devices": 2, "train.epochs": 20}
 WRONG = """
 import os
 from dataclasses import replace
-from pipeline.families.vae import Vae
-from pipeline.errors import run
+from pipeline.models.families.vae import Vae
+from pipeline.system.errors import run
 from pipeline.stages.train import main
 
 loss, steps = Vae.loss, []

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.slow
 FETCH = """
 import sys
 from pathlib import Path
-from pipeline import registry, tracking
-registry.download(tracking.connect(), sys.argv[1], Path(sys.argv[2]))
+from pipeline import tracking
+from pipeline.registry import versions
+versions.download(tracking.connect(), sys.argv[1], Path(sys.argv[2]))
 """
 
 

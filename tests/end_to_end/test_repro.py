@@ -9,7 +9,7 @@ import pytest
 import yaml
 from workspace import NAME, STEPS, client, do, history, ran, read, run_id
 
-from pipeline.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
 
 OUTS = [
     "data/prepared/dataset.json",

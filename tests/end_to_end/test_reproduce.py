@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 SALTED = {
     "pipeline/salt.py": lambda _: '"""New."""\n\nWORD = "other weights"\n',
     "pipeline/stages/train.py": lambda text: text.replace(
-        "from pipeline.work", "from pipeline.salt import WORD\nfrom pipeline.work"
+        "from pipeline.training.resume", "from pipeline.salt import WORD\nfrom pipeline.training.resume"
     ).replace('key(seed, "weights")', "key(seed, WORD)"),
 }
 """How the code of the training is changed: a file that git knows, and one that it does not."""

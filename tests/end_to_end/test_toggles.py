@@ -12,7 +12,7 @@ from PIL import Image
 from stages import filled
 from workspace import do, edit, own_copy, ran, read
 
-from pipeline.artefacts import PreparedData
+from pipeline.data.prepared import PreparedData
 from pipeline.params import Params, flatten
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from workspace import ROOT, do, edit, own_copy, ran, read
 PAGE = (ROOT / "docs/adding-a-content.md").read_text()
 TINY = workspace.TINY | {"train.epochs": 2, "train.batch_size": 50, "evaluate.samples": 100}
 # The command that is installed is that of the repository, which does not know the page's content
-PIPELINE = "from pipeline.cli import main; main()"
+PIPELINE = "from pipeline.cli.main import main; main()"
 
 
 def blocks(kind):
@@ -42,7 +42,16 @@ def test_the_content_of_the_page_passes_the_checks_of_code(place):
     do(place, "python", "docs/write_params.py", PYTHONPATH=".")
     assert "`table.columns`" in (place / "docs/params.md").read_text()
     do(place, "python", "-m", "pytest", "-q", "tests/test_contracts.py")
-    do(place, "python", "-m", "pytest", "-q", "tests/test_params.py", "-k", "table or unknown or allow or section")
+    do(
+        place,
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "tests/params/test_params.py",
+        "-k",
+        "table or unknown or allow or section",
+    )
 
 
 @pytest.mark.slow

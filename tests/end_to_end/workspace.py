@@ -135,7 +135,7 @@ def runs(folder, name=NAME):
 
 
 def history(folder, run, name):
-    """Return the figures of a metric in the order of their steps, each as step and value."""
+    """Return the metrics of a metric in the order of their steps, each as step and value."""
     return sorted((point.step, point.value) for point in client(folder).get_metric_history(run, name))
 
 

@@ -21,7 +21,7 @@ TINY = {
     "vae": {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2},
     "gan": {"latent_dim": 4, "width": 8, "blocks": 0},
     "train": {"epochs": EPOCHS, "batch_size": 30, "warmup_steps": 2},
-    "runtime": {"accelerator": "cpu", "precision": "32-true", "checkpoint_seconds": 0.05},
+    "runtime": {"accelerator": "cpu", "precision": "32-true", "checkpoint_seconds": 0.01},
 }
 
 

@@ -62,21 +62,21 @@ def run_made_but_not_noted(folder):
 
 
 def figures_sent_but_not_noted(folder):
-    from pipeline.spool import Spool
+    from pipeline.training.spool import Spool
 
     _before(Spool, "sent", folder, lambda spool, items: any(item.step >= AT for item in items))
 
 
 def epoch_scored_but_not_saved(folder):
-    from pipeline.training import Checkpoints
+    from pipeline.training.trainer import Checkpoints
 
     _before(Checkpoints, "on_train_epoch_end", folder, lambda self, trainer, module: module.done > AT)
 
 
 def model_half_written(folder):
-    from pipeline import models
+    from pipeline.models import storage
 
-    _before(models.SavedModel, "write", folder)
+    _before(storage.SavedModel, "write", folder)
 
 
 def model_about_to_take_its_place(folder):
@@ -84,7 +84,7 @@ def model_about_to_take_its_place(folder):
 
 
 def model_in_place_but_not_its_run(folder):
-    from pipeline.artefacts import RunRecord
+    from pipeline.training.record import RunRecord
 
     _before(RunRecord, "write", folder)
 
@@ -128,7 +128,7 @@ def disk_full(folder):
 
 def folder_read_only(folder):
     """Have the folder of checkpoints refuse to be written, once there are two, to root as to anyone else."""
-    from pipeline import checkpoints
+    from pipeline.training import checkpoints
 
     write = checkpoints.write_durably
 
@@ -156,7 +156,7 @@ SLOW = 3
 
 def slowly(folder):
     """Take the steps from the third on slowly, and say so."""
-    from pipeline.game import Game
+    from pipeline.training.game import Game
 
     step = Game.training_step
 

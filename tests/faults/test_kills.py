@@ -1,4 +1,4 @@
-"""Trainings that are killed at any moment go on to the same bits, in the same run, with each figure once."""
+"""Trainings that are killed at any moment go on to the same bits, in the same run, with each metric once."""
 
 import random
 

@@ -14,7 +14,7 @@ from stages import STAGES
 from trainer import Tracked, Trainer, model, saved
 from waiting import wait_for
 
-from pipeline.doctor import trainings
+from pipeline.cli.doctor import trainings
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

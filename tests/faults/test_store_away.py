@@ -1,4 +1,4 @@
-"""A tracking store that is away: training goes on, and figures arrive once, in order, when it is back."""
+"""A tracking store that is away: training goes on, and metrics arrive once, in order, when it is back."""
 
 import contextlib
 import sqlite3

@@ -21,9 +21,9 @@ def run(folder, hook, uri):
     """Be a trainer: what `python -m pipeline.stages.train` does in a folder, with what a test has it do besides."""
     import torch
 
-    from pipeline.errors import run as to_the_end
     from pipeline.stages import train
-    from pipeline.tracking import courier, store
+    from pipeline.system.errors import run as to_the_end
+    from pipeline.tracking import store, uploader
 
     with Path(folder, f"log of {os.getpid()}").open("a") as log:
         for stream in (1, 2):
@@ -34,7 +34,7 @@ def run(folder, hook, uri):
     torch.set_num_threads(1)
     os.chdir(folder)
     os.environ |= {"DVC_ROOT": folder}
-    store.STORE, courier.PAUSE = uri, 0.2
+    store.STORE, uploader.PAUSE = uri, 0.2
     if hook:
         hook(Path(folder))
     to_the_end(train.main)

@@ -7,10 +7,12 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from pipeline import tracking
-from pipeline.artefacts import PreparedData, RunRecord, SavedModel
+from pipeline.data.prepared import PreparedData
+from pipeline.models.saved import SavedModel
 from pipeline.params import Params
 from pipeline.tracking import store
-from pipeline.work import Work
+from pipeline.training.record import RunRecord
+from pipeline.training.resume import Resumable
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "some source"
@@ -48,7 +50,7 @@ class Place:
         return MlflowClient(uri, uri)
 
     def start(self, name="a"):
-        return tracking.start(self.about, self.data, self.runtime, Work(name))
+        return tracking.start(self.about, self.data, self.runtime, Resumable(name))
 
     def resume(self, run_id):
         return tracking.resume(RunRecord(run_id, SOURCE, "a"), self.about)
@@ -65,7 +67,7 @@ class Place:
         return self.client.search_runs([found.experiment_id]) if found else []
 
     def history(self, run_id, name):
-        """Return step and value of each figure of a name, by step."""
+        """Return step and value of each metric of a name, by step."""
         found = self.client.get_metric_history(run_id, name)
         return sorted((each.step, each.value) for each in found)
 

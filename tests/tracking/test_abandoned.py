@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from pipeline import tracking
-from pipeline.processes import Process
+from pipeline.system.processes import Process
 from pipeline.tracking import store
 from pipeline.tracking.abandoned import SILENCE
 

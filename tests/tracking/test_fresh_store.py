@@ -9,11 +9,11 @@ from places import SOURCE, Place
 from sqlalchemy import create_engine, text
 
 from pipeline import tracking
-from pipeline.errors import TrackingError
+from pipeline.system.errors import TrackingError
 from pipeline.tracking import store
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
+SERVER.set_forkserver_preload(["pipeline.training.trainer", "pipeline.tracking"])
 
 
 def use(place):

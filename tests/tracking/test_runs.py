@@ -11,13 +11,13 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline import errors
-from pipeline.artefacts import RunRecord
-from pipeline.errors import TrackingError
 from pipeline.params import flatten
-from pipeline.processes import Process
+from pipeline.system import errors
+from pipeline.system.errors import TrackingError
+from pipeline.system.processes import Process
 from pipeline.tracking import runs, store
-from pipeline.work import Work
+from pipeline.training.record import RunRecord
+from pipeline.training.resume import Resumable
 
 LOSSES = [("train/loss", step / 2, step) for step in range(5)]
 
@@ -146,8 +146,8 @@ def test_a_run_has_a_heartbeat_as_long_as_its_process_is_at_it(place, monkeypatc
 
 def test_figures_and_pictures_of_a_training_are_in_its_run_when_it_ends(place):
     with place.start() as training:
-        training.figures(LOSSES)
-        training.figures(LOSSES)
+        training.metrics(LOSSES)
+        training.metrics(LOSSES)
         training.image(Image.new("L", (8, 8)), "samples", 3)
     run_id = training.record.run_id
     assert place.history(run_id, "train/loss") == [(step, value) for _, value, step in LOSSES]
@@ -157,10 +157,10 @@ def test_figures_and_pictures_of_a_training_are_in_its_run_when_it_ends(place):
 
 def test_a_settled_step_is_one_whose_figures_are_not_kept_any_longer(place):
     with place.start() as training:
-        training.figures(LOSSES)
+        training.metrics(LOSSES)
         training.spool.sent(training.spool.waiting(100))
         training.settled(3)
-        training.figures(LOSSES)
+        training.metrics(LOSSES)
         assert [item.step for item in training.spool.waiting(100) if item.name == "train/loss"] == [0, 1, 2]
 
 
@@ -205,7 +205,7 @@ def test_a_training_whose_run_was_deleted_begins_another(place):
     with place.start() as another:
         assert another.record.run_id != training.record.run_id
     assert place.status(another.record.run_id) == "FINISHED"
-    assert Work("a").record == another.record
+    assert Resumable("a").record == another.record
 
 
 def test_trainings_of_different_work_have_runs_of_their_own(place):
@@ -231,11 +231,11 @@ def test_an_unknown_run_gets_a_replacement_with_its_params_and_keeps_it(place):
 def test_a_training_does_not_begin_where_the_store_is_away(place, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setattr(store, "STORE", f"http://127.0.0.1:{free.getsockname()[1]}")
-    Work("a").record = record = RunRecord("0" * 32, place.source, "a")
+    Resumable("a").record = record = RunRecord("0" * 32, place.source, "a")
     with pytest.raises(TrackingError) as caught, place.start():
         pytest.fail("begun")
     assert "\n" not in str(caught.value)
-    assert Work("a").record == record
+    assert Resumable("a").record == record
 
 
 def test_a_description_that_somebody_wrote_stays(place):

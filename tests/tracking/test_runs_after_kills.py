@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from pipeline.tracking import courier, runs
-from pipeline.work import Work
+from pipeline.tracking import runs, uploader
+from pipeline.training.resume import Resumable
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
+SERVER.set_forkserver_preload(["pipeline.training.trainer", "pipeline.tracking"])
 LOSSES = [("train/loss", step / 2, step) for step in range(5)]
 
 
@@ -20,11 +20,11 @@ def begun(place, said, add, name):
     """Train, as a process that is killed in the middle of it would."""
     with pytest.MonkeyPatch.context() as patch:
         place.enter(patch)
-        patch.setattr(courier, "PAUSE", 0.02)
-        with Work(name).alone(), place.start(name) as training:
+        patch.setattr(uploader, "PAUSE", 0.02)
+        with Resumable(name).alone(), place.start(name) as training:
             said.send(training.record.run_id)
             for step in range(10**6 if add else 0):
-                training.figures([("train/loss", step / 2, step)])
+                training.metrics([("train/loss", step / 2, step)])
                 said.send(step)
             time.sleep(600)
 
@@ -117,7 +117,7 @@ def test_no_figure_of_a_killed_training_is_lost_or_doubled_when_it_goes_on(place
         process.join()
     with place.start() as training:
         ids.add(training.record.run_id)
-        training.figures([("train/loss", -1.0, step) for step in range(told + 5)])  # those that were told stay
+        training.metrics([("train/loss", -1.0, step) for step in range(told + 5)])  # those that were told stay
     assert len(ids) == 1
     found = place.history(ids.pop(), "train/loss")
     assert [step for step, _ in found] == list(range(len(found)))
@@ -125,10 +125,10 @@ def test_no_figure_of_a_killed_training_is_lost_or_doubled_when_it_goes_on(place
 
 
 def left_behind(place, name, status="FAILED"):
-    """Leave the figures and the status of a training that died while the store was away; return its run."""
+    """Leave the metrics and the status of a training that died while the store was away; return its run."""
     with place.start(name) as training:
         pass
-    work = Work(name)
+    work = Resumable(name)
     work.spool.add(LOSSES)
     work.spool.status = status
     return training.record.run_id
@@ -140,7 +140,7 @@ def test_what_a_dead_training_left_is_delivered_by_the_next_stage(place, stage):
     with place.start("next") if stage == "start" else place.resume("0" * 32):
         assert place.history(run_id, "train/loss") == [(step, value) for _, value, step in LOSSES]
         assert place.status(run_id) == "FAILED"
-    assert (Work("dead").spool.count(), Work("dead").spool.status) == (0, None)
+    assert (Resumable("dead").spool.count(), Resumable("dead").spool.status) == (0, None)
 
 
 def test_what_a_training_left_itself_is_in_its_run_when_it_goes_on_and_ends(place):
@@ -154,18 +154,18 @@ def test_what_a_training_left_itself_is_in_its_run_when_it_goes_on_and_ends(plac
 
 def test_what_waits_of_a_living_training_is_left_to_it(place):
     run_id = left_behind(place, "alive")
-    with Work("alive").alone(), place.start("next"):
+    with Resumable("alive").alone(), place.start("next"):
         pass
     assert place.history(run_id, "train/loss") == []
-    assert Work("alive").spool.count() == len(LOSSES)
+    assert Resumable("alive").spool.count() == len(LOSSES)
 
 
 def test_a_damaged_training_in_progress_does_not_hinder_another(place):
     left_behind(place, "damaged")
     left_behind(place, "record")
     run_id = left_behind(place, "whole")
-    Work("damaged").spool.path.write_bytes(b"no spool" * 1000)
-    (Work("record").folder / "run.json").write_bytes(b"")
+    Resumable("damaged").spool.path.write_bytes(b"no spool" * 1000)
+    (Resumable("record").folder / "run.json").write_bytes(b"")
     with place.start("next") as training:
         pass
     assert place.status(training.record.run_id) == "FINISHED"

@@ -17,11 +17,11 @@ from places import Place
 from sqlalchemy.exc import OperationalError
 
 from pipeline import tracking
-from pipeline.errors import TrackingError
+from pipeline.system.errors import TrackingError
 from pipeline.tracking import store
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["pipeline.training", "pipeline.tracking"])
+SERVER.set_forkserver_preload(["pipeline.training.trainer", "pipeline.tracking"])
 CONNECT = "from pipeline import tracking; print(tracking.connect().tracking_uri)"
 
 
@@ -221,7 +221,7 @@ def test_a_store_in_a_folder_of_any_name_holds_runs_and_their_files(template, tm
     shutil.copy(template, odd.database)
     odd.enter(monkeypatch)
     with odd.start() as training:
-        training.figures([("train/loss", 1.0, 0)])
+        training.metrics([("train/loss", 1.0, 0)])
     run_id = training.record.run_id
     with odd.resume(run_id) as run:
         run.files(odd.workspace, "files")

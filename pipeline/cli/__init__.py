@@ -1,0 +1,1 @@
+"""The command `pipeline`: a file a verb."""

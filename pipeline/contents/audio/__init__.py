@@ -1,0 +1,1 @@
+"""Content `audio`: sounds as log-mel spectrograms."""

@@ -1,0 +1,1 @@
+"""Content `code`: source code, in windows of tokens."""

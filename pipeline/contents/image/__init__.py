@@ -1,0 +1,1 @@
+"""Content `image`: square images, grey or RGB."""

@@ -1,0 +1,1 @@
+"""Content `text`: prose, in windows of tokens."""

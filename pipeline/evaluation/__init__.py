@@ -1,0 +1,1 @@
+"""How good a model is: extractors, metrics, pictures, and the report."""

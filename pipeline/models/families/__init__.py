@@ -1,0 +1,18 @@
+"""The kinds of models: one file each, named below, with a section in params.yaml and a class in sections.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.contents.base import DataSpec
+from pipeline.models.families.base import Family
+from pipeline.models.families.gan import Gan
+from pipeline.models.families.vae import Vae
+
+FAMILIES: dict[str, Callable[..., Family]] = {"vae": Vae, "gan": Gan}
+
+
+def build(name: str, settings: Mapping[str, Any], spec: DataSpec) -> Family:
+    """Return the family of that name, with the values of its section in params.yaml, for data of that spec."""
+    return FAMILIES[name](spec, **settings)

@@ -1,0 +1,141 @@
+"""The seam between models and training: a family is a game, in which each player minimises its own loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.contents.base import DataSpec
+from pipeline.system.rng import Noise, torch_rng
+
+CHUNK = 256
+"""Latents that are drawn together: latent i is a function of seed and i, however many are asked for."""
+TILE = 64
+"""Latents that are decoded together, always: with another number of rows a matrix product rounds otherwise."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a player's step returns.
+
+    Attributes:
+        total: what the player minimises, a mean over the batch with gradient.
+        terms: what a person wants to follow, means over the batch by name.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """Peak learning rate and momentum terms of a player's Adam."""
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+class Family(nn.Module, ABC):
+    """A generative model over items of `spec`, in plain PyTorch.
+
+    Attributes:
+        players: names of the child modules that are trained, each with its own optimiser, updated in this order.
+        training_only: names of the child modules that sampling and reconstruction do without; they are not saved.
+        amortised: whether `project` is one pass of a network, cheap enough to look at after every epoch.
+    """
+
+    players: ClassVar[tuple[str, ...]]
+    amortised: ClassVar[bool] = False
+    training_only: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, spec: DataSpec) -> None:
+        """Set what the data look like."""
+        super().__init__()
+        self.spec = spec
+
+    @property
+    def exact(self) -> bool:
+        """Whether `elbo`, where `score` tells it, is that of the stored values, so that bits can be told from it."""
+        return False
+
+    @abstractmethod
+    def optimiser(self, player: str) -> OptimiserSettings:
+        """Return how a player is optimised."""
+
+    @abstractmethod
+    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
+        """Return the loss of a player, the mean over a batch (n, *spec.x_shape).
+
+        All its randomness is `noise`; progress is the share of steps done.
+        """
+
+    @abstractmethod
+    def latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw n latents from the prior, (n, latent_dim)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return the items that latents stand for, (n, *spec.x_shape).
+
+        Where these are tokens, u (n, length) in [0, 1) leaves to chance which: each is the one at that quantile of its
+        distribution; without u it is the likeliest.
+        """
+
+    @abstractmethod
+    def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the latents that stand for given items, (n, latent_dim)."""
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor | None:
+        """Return log p(x | z) in nats, (n,), or None without such a distribution."""
+        return None
+
+    def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the metrics that only this family has, over held-out items: one an item, (n,), or one in all, ()."""
+        return {}
+
+    def bounds(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return bounds of log p(x) that take many passes an item, in nats, (n,); none without a likelihood."""
+        return {}
+
+    def check(self) -> None:
+        """Refuse finite weights that stand for no model.
+
+        Raises:
+            ValueError: which ones, and why.
+        """
+
+    def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
+        """Do what follows the last step of training, given all of train in batches, its items in a random order."""
+
+    def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
+        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i, to the bit."""
+        begin, device = first // CHUNK, next(self.parameters()).device
+        numbers = range(begin, max(begin + 1, -(-(first + n) // CHUNK)))
+        drawn = slice(first - begin * CHUNK, first - begin * CHUNK + n)
+        z = torch.cat([self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in numbers])[drawn].to(device)
+        u = None
+        if self.spec.vocab_size:
+            size = (CHUNK, *self.spec.shape)
+            u = torch.cat([torch.rand(size, generator=torch_rng(seed, "tokens", i)) for i in numbers])[drawn]
+        return self.decode_apart(z, u)
+
+    @torch.no_grad()
+    def decode_apart(self, z: Tensor, u: Tensor | None = None) -> Tensor:
+        """Return what `decode` makes of latents, none of which depends on the others, nor on how many they are."""
+        n, lacking = len(z), -len(z) % TILE or TILE * (len(z) == 0)
+        z = F.pad(z, (0, 0, 0, lacking))
+        u = None if u is None else F.pad(u, (0, 0, 0, lacking))
+        tiles = (slice(at, at + TILE) for at in range(0, len(z), TILE))
+        return torch.cat([self.decode(z[tile], None if u is None else u[tile]) for tile in tiles])[:n]
+
+    def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return what the model makes of given items, (n, *spec.x_shape)."""
+        z = self.project(x, rng)
+        with torch.no_grad():
+            return self.decode(z)

@@ -1,0 +1,96 @@
+"""A trained model on disk: weights.safetensors, and model.json, which says how to build what they belong to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from pipeline import contents
+from pipeline.contents.base import Content, Stored
+from pipeline.data.description import CURE, FORMAT
+from pipeline.models import families
+from pipeline.models.families.base import Family
+from pipeline.models.saved import SavedModel
+from pipeline.system import tensors
+from pipeline.system.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A family with its weights, and the content that its samples are of."""
+
+    family: Family
+    content: Content
+    about: SavedModel
+
+    def sample(self, n: int, seed: int, first: int = 0) -> Stored:
+        """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i.
+
+        Raises:
+            ArtifactError: they are not finite.
+        """
+        x = self.family.sample(n, seed, first)
+        if not x.isfinite().all():
+            raise ArtifactError(f"the {self.about.family} draws samples that are not finite; {CURE}")
+        return self.content.spec.quantise(x)
+
+
+def bits(family: Family, metrics: Mapping[str, Tensor], content: Content, items: Stored) -> dict[str, Tensor]:
+    """Return the bits a unit of data that a family needs for stored items at most, (n,), given what it said of them.
+
+    Their mean is the sum of all bits over that of all units, and each is what its item adds to that ratio.
+    """
+    if not family.exact:
+        return {}
+    bits = metrics["elbo"].cpu() / -math.log(2)
+    units = torch.from_numpy(content.units(items))
+    ratio = bits.mean() / units.mean()
+    return {f"bits_per_{content.unit}": ratio + (bits - ratio * units) / units.mean()}
+
+
+def save(folder: Path, family: Family, about: SavedModel) -> None:
+    """Write a model: the weights that sampling and reconstruction need, on the CPU and in one memory layout."""
+    kept = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in sorted(family.state_dict().items())
+        if not name.startswith(tuple(f"{each}." for each in family.training_only))
+    }
+    (folder / "weights.safetensors").write_bytes(save_tensors(kept))
+    about.write(folder)
+
+
+def load(folder: Path) -> Model:
+    """Read a model, ready to sample.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, the weights do not belong to the description or are those of no
+            model, or another version of this package means something else by them.
+    """
+    about, path = SavedModel.read(folder), folder / "weights.safetensors"
+    if about.format != FORMAT:
+        raise ArtifactError(
+            f"{folder}: a model of format {about.format}, and this version of the package reads format {FORMAT}; "
+            "train it again, or load it as a registered version, which carries its own code"
+        )
+    content = contents.build(about.content, about.content_settings, about.learnt)
+    try:
+        family = tensors.filled(lambda: _without_training(about, content), load_file(path))
+        family.check()
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ArtifactError(f"{path}: does not fit model.json ({error}); {CURE}") from error
+    return Model(family.requires_grad_(False).eval(), content, about)
+
+
+def _without_training(about: SavedModel, content: Content) -> Family:
+    family = families.build(about.family, about.settings, content.spec)
+    for name in family.training_only:
+        delattr(family, name)
+    return family

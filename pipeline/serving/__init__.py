@@ -1,0 +1,1 @@
+"""A registered version as MLflow loads and serves it; a version carries what this package imports."""

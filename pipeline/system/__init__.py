@@ -1,0 +1,1 @@
+"""Files, locks, processes, errors and whatever else knows nothing of data or models."""

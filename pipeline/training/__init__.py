@@ -1,0 +1,1 @@
+"""A training: the LightningModule, the Trainer, checkpoints, and what outlives a kill."""
