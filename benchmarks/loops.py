@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from pipeline.models.families.base import Family
+from pipeline.models.families.base import UNLABELLED, Batch, Family
 from pipeline.models.networks.grid import Critic, Decoder, Encoder
 from pipeline.system.rng import Noise, torch_rng
 
@@ -63,7 +63,7 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
     players = {player: adam(family, player, fused="fused" in helps) for player in family.players}
     weights = {player: list(family.get_submodule(player).parameters()) for player in players}
     data, order, rng = torch.from_numpy(array), torch.randperm(len(array)), torch_rng(0, "bare")
-    steps = len(array) // batch
+    steps, labels = len(array) // batch, torch.full((batch,), UNLABELLED)
     for step in range(steps):
         if step == skip:
             begin = time.perf_counter()
@@ -73,7 +73,7 @@ def bare(family: Family, array: Pixels, batch: int, skip: int, helps: Sequence[s
                 for each in weights[other]:
                     each.requires_grad_(other == player)
             with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in helps):
-                loss = family.loss(player, x, Noise(rng), 0.5).total
+                loss = family.loss(player, Batch(x, labels), Noise(rng), 0.5).total
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -112,7 +112,7 @@ class Template(pl.LightningModule):
         found: Any = self.optimizers()
         for player, optimiser in zip(self.family.players, found if isinstance(found, list) else [found], strict=True):
             self.toggle_optimizer(optimiser)
-            losses = self.family.loss(player, x, self.noise, 0.5)
+            losses = self.family.loss(player, Batch(x, torch.full((len(x),), UNLABELLED)), self.noise, 0.5)
             self.log_dict(losses.terms, prog_bar=True)
             optimiser.zero_grad()
             self.manual_backward(losses.total)

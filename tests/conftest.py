@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from registered import register_twice
-from smallest import SETTINGS
+from smallest import SETTINGS, changed
 
 from pipeline.contents.image.content import ImageContent
 from pipeline.contents.text.content import TextContent
@@ -47,7 +47,7 @@ class Toy:
         """Return a family, its weights seeded."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return families.build(name, SETTINGS[name] | changes, self.spec)
+            return families.build(name, changed(SETTINGS[name], changes), self.spec)
 
     def about(self, name, **changes):
         """Return what model.json says of it."""
@@ -56,7 +56,7 @@ class Toy:
             "family": name,
             "content": "image",
             "image": {"side": 16, "channels": self.channels},
-            name: SETTINGS[name] | changes,
+            name: changed(SETTINGS[name], changes),
             "train": {"ema": 0.9},
         }
         return SavedModel(name, "image", params, "d" * 64)

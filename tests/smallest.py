@@ -1,5 +1,9 @@
 """The smallest families that do all that large ones do."""
 
+import torch
+
+from pipeline.models.families.base import UNLABELLED, Batch
+
 SETTINGS = {
     "vae": {
         "latent_dim": 4,
@@ -11,10 +15,7 @@ SETTINGS = {
         "likelihood": "gaussian",
         "prior": "mixture",
         "components": 3,
-        "free_bits": 0.5,
-        "context": 3,
-        "hidden": 0.5,
-        "temperature": 1.0,
+        "tokens": {"context": 3, "word_dropout": 0.5, "free_bits": 0.5, "temperature": 1.0},
     },
     "gan": {
         "latent_dim": 4,
@@ -24,7 +25,20 @@ SETTINGS = {
         "critic_learning_rate": 4e-4,
         "projection_steps": 20,
         "projection_starts": 2,
-        "penalty": 0.05,
-        "temperature": 1.0,
+        "tokens": {"gradient_penalty": 0.05, "temperature": 1.0},
     },
 }
+
+
+def batch(x):
+    """Return items without labels as families take them."""
+    return Batch(x, torch.full((len(x),), UNLABELLED))
+
+
+def changed(settings, changes):
+    """Return settings with others in place of some; a dot leads into a section inside."""
+    found = dict(settings)
+    for name, value in changes.items():
+        section, _, field = name.partition(".")
+        found[section] = changed(found[section], {field: value}) if field else value
+    return found

@@ -14,9 +14,9 @@ from pipeline.data.batches import Batches, scaled
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import scoring
 from pipeline.models import families
-from pipeline.models.families.base import Losses
 from pipeline.models.families.gan import Gan
 from pipeline.models.families.vae import Vae
+from pipeline.models.losses import Losses
 from pipeline.models.saved import SavedModel
 from pipeline.models.storage import Model
 from pipeline.params import EvaluateParams, TrainParams
@@ -86,32 +86,33 @@ def test_a_family_learns_as_well_as_it_did(small, name, tmp_path, precision):
     assert outside(small, name, tmp_path, precision) == {}
 
 
-def without_kl(self, player, x, noise, progress):
-    whole = WHOLE["vae"](self, player, x, noise, progress)
+def without_kl(self, player, batch, noise, progress):
+    whole = WHOLE["vae"](self, player, batch, noise, progress)
     return Losses(-whole.terms["log_px_z"], whole.terms)
 
 
-def without_likelihood(self, player, x, noise, progress):
-    whole = WHOLE["vae"](self, player, x, noise, progress)
+def without_likelihood(self, player, batch, noise, progress):
+    whole = WHOLE["vae"](self, player, batch, noise, progress)
     return Losses(whole.terms["kl"], whole.terms)
 
 
 def critic_of(on_data, on_samples):
     """Return hinge losses whose terms have these weights for the critic."""
 
-    def loss(self, player, x, noise, progress):
+    def loss(self, player, batch, noise, progress):
         if player == "generator":
-            return WHOLE["gan"](self, player, x, noise, progress)
+            return WHOLE["gan"](self, player, batch, noise, progress)
+        x = batch.items
         with torch.no_grad():
-            samples = self.generator(noise(len(x), self.latent_dim))
+            samples = self.generator(noise(len(x), self.params.latent_dim))
         real, drawn = self.critic(torch.cat([x, samples])).split(len(x))
         return Losses(on_data * functional.relu(1 - real).mean() + on_samples * functional.relu(1 + drawn).mean())
 
     return loss
 
 
-def with_the_generator_turned_round(self, player, x, noise, progress):
-    whole = WHOLE["gan"](self, player, x, noise, progress)
+def with_the_generator_turned_round(self, player, batch, noise, progress):
+    whole = WHOLE["gan"](self, player, batch, noise, progress)
     return Losses(-whole.total if player == "generator" else whole.total)
 
 

@@ -42,6 +42,11 @@ class DataSpec:
     vocab_size: int = 0
 
     @property
+    def kind(self) -> Literal["numbers", "tokens"]:
+        """What the values are."""
+        return "tokens" if self.vocab_size else "numbers"
+
+    @property
     def x_shape(self) -> tuple[int, ...]:
         """Channels first: `shape`, or (vocab_size, length) of tokens."""
         return (self.vocab_size, *self.shape) if self.vocab_size else self.shape

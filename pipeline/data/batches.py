@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.contents.base import DataSpec, Stored
@@ -21,6 +22,7 @@ class Share(NamedTuple):
 
     Attributes:
         items: (n, *shape), as stored.
+        labels: indices of their classes, (n,) int64; -1 where they have none.
         first: place of the first of them in the batch.
         own: how many of them count: all, but where the batch has none for this process, which then still takes part
             in the step, with an item that does not.
@@ -28,6 +30,7 @@ class Share(NamedTuple):
     """
 
     items: Tensor
+    labels: Tensor
     first: int
     own: int
     whole: int
@@ -40,8 +43,16 @@ class Batches:
     begins at the batch where a training stopped.
     """
 
-    def __init__(self, array: Stored, batch_size: int, seed: int, done: Callable[[], int]) -> None:
-        """Set the array (n, *shape) and the size of a batch; an epoch's last batch may be smaller."""
+    def __init__(
+        self,
+        array: Stored,
+        batch_size: int,
+        seed: int,
+        done: Callable[[], int],
+        labels: NDArray[np.int32] | None = None,
+    ) -> None:
+        """Set the array (n, *shape), its labels (n,) and the size of a batch; an epoch's last batch may be smaller."""
+        self.labels = np.full(len(array), -1, np.int32) if labels is None else labels
         self.array, self.batch_size, self.seed, self.done = array, batch_size, seed, done
 
     def __len__(self) -> int:
@@ -57,7 +68,8 @@ class Batches:
             batch = np.sort(order[step * self.batch_size : (step + 1) * self.batch_size])
             begin, end = (len(batch) * part // size for part in (rank, rank + 1))
             mine, first_of_mine = (batch[begin:end], begin) if begin < end else (batch[:1], 0)
-            yield Share(torch.from_numpy(self.array[mine]), first_of_mine, end - begin, len(batch))
+            items, labels = torch.from_numpy(self.array[mine]), torch.from_numpy(self.labels[mine].astype(np.int64))
+            yield Share(items, labels, first_of_mine, end - begin, len(batch))
 
 
 def scaled(array: Stored, spec: DataSpec, device: torch.device | str = "cpu") -> Iterator[Tensor]:

@@ -17,9 +17,9 @@ from pipeline.system.disk import Digest
 from pipeline.system.errors import ArtifactError
 from pipeline.system.validation import say
 
-FORMAT = 3
-"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, and 3
-has params that are not called `size` any more."""
+FORMAT = 4
+"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, 3 has
+params that are not called `size` any more, and 4 has those of tokens in sections of their own."""
 CURE = "run `dvc repro -f train` to make it again, or fetch it again"
 OF_ANOTHER_VERSION = ("missing", "extra_forbidden")
 """What params that build nothing may be: a model outlives a param of `train`, and is there before the next one."""

@@ -65,7 +65,7 @@ class ClassMean:
 def fitted(data: PreparedData) -> dict[str, Baseline]:
     """Return the baselines of some data, fitted to train: n-grams of tokens, or the mean of each class."""
     spec, train = data.spec, data.array("train")
-    if not spec.vocab_size:
+    if spec.kind == "numbers":
         return {"class_mean": ClassMean(train, data.labels("train"), spec)}
     few = np.array(train[: max(1, TOKENS // spec.shape[0])])
     found: dict[str, Baseline] = {}

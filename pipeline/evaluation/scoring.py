@@ -206,7 +206,7 @@ def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[s
         z = family.project(x, rng)
         with torch.no_grad():
             found.append(spec.quantise(family.decode(z)))
-        log_px_z = family.log_prob(x, z) if spec.vocab_size else None
+        log_px_z = family.log_prob(x, z) if spec.kind == "tokens" else None
         if log_px_z is not None:
             nats.append(-log_px_z.double().cpu().numpy() / items.shape[1])
     return np.concatenate(found), {"cross_entropy": mean(np.concatenate(nats), TEST)} if nats else {}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec, one_hot
 from pipeline.models.networks.blocks import embedding
+from pipeline.params.sections import VaeParams, VaeTokenParams
 from pipeline.system.rng import Noise
 
 EMBEDDING = 4
@@ -23,10 +24,12 @@ class Likelihood(nn.Module, ABC):
     Attributes:
         exact: whether log p is that of the stored values, so that bits can be told from it.
         channels: those of h.
+        free_nats: of the KL, what each dimension of the latent may use at no cost in a VAE's loss.
     """
 
     exact = True
     channels: int | None = None
+    free_nats: float = 0.0
 
     @abstractmethod
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
@@ -120,13 +123,14 @@ class Categorical(Likelihood):
     was trained with some of it hidden asks z for what is near as well.
     """
 
-    def __init__(self, spec: DataSpec, channels: int, context: int, hidden: float, temperature: float) -> None:
-        """Set the channels of h, tokens seen back, their share that training hides, and the temperature of draws."""
+    def __init__(self, spec: DataSpec, channels: int, params: VaeTokenParams) -> None:
+        """Set the channels of h."""
         super().__init__()
-        self.channels, self.context, self.hidden, self.temperature = channels, context, hidden, temperature
+        self.channels, self.context, self.params = channels, params.context, params
+        self.free_nats = params.free_bits * math.log(2)
         self.vocab_size = spec.vocab_size
         self.embed = embedding(spec.vocab_size, channels // EMBEDDING)
-        self.past = nn.Conv1d(channels // EMBEDDING, channels, context)
+        self.past = nn.Conv1d(channels // EMBEDDING, channels, self.context)
         self.head = nn.Sequential(
             nn.SiLU(),
             nn.Conv1d(channels, channels, 1),
@@ -140,7 +144,7 @@ class Categorical(Likelihood):
 
     def objective(self, h: Tensor, x: Tensor, noise: Noise) -> Tensor:
         """Return the log probability with some of the tokens before hidden (Bowman et al. 2016, section 3.1)."""
-        seen = noise.uniform(len(x), 1, x.shape[2]).to(x.device) > self.hidden
+        seen = noise.uniform(len(x), 1, x.shape[2]).to(x.device) > self.params.word_dropout
         return self._log_prob(h, x, self.embed(x) * seen)
 
     def _log_prob(self, h: Tensor, x: Tensor, embeddings: Tensor) -> Tensor:
@@ -157,7 +161,7 @@ class Categorical(Likelihood):
         tokens = torch.zeros(n, length, dtype=torch.long, device=h.device)
         for t in range(length):
             logits = self.head(h[..., t : t + 1] + self.past(embeddings[..., t : t + self.context]))[..., 0].float()
-            tokens[:, t] = pick(logits, None if u is None else u[:, t], self.temperature)
+            tokens[:, t] = pick(logits, None if u is None else u[:, t], self.params.temperature)
             embeddings[..., self.context + t] = self.embed.weight[:, tokens[:, t], 0].T
         return one_hot(tokens, self.vocab_size)
 
@@ -175,3 +179,10 @@ LIKELIHOODS: dict[str, type[Gaussian] | type[Logistic] | type[Bernoulli]] = {
     "logistic": Logistic,
     "bernoulli": Bernoulli,
 }
+
+
+def build(spec: DataSpec, params: VaeParams) -> Likelihood:
+    """Return the likelihood for the kind of data that a spec describes: of tokens, or the one named for numbers."""
+    if spec.kind == "tokens":
+        return Categorical(spec, params.width, params.tokens)
+    return LIKELIHOODS[params.likelihood](spec)

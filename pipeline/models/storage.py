@@ -17,7 +17,7 @@ from pipeline import contents
 from pipeline.contents.base import Content, Stored
 from pipeline.data.description import CURE, FORMAT
 from pipeline.models import families
-from pipeline.models.families.base import Family
+from pipeline.models.families.base import UNLABELLED, Family
 from pipeline.models.saved import SavedModel
 from pipeline.system import tensors
 from pipeline.system.errors import ArtifactError
@@ -31,13 +31,13 @@ class Model:
     content: Content
     about: SavedModel
 
-    def sample(self, n: int, seed: int, first: int = 0) -> Stored:
+    def sample(self, n: int, seed: int, first: int = 0, label: int = UNLABELLED) -> Stored:
         """Return n samples from number `first`, as stored (n, *spec.shape); sample i is a function of seed and i.
 
         Raises:
             ArtifactError: they are not finite.
         """
-        x = self.family.sample(n, seed, first)
+        x = self.family.sample(n, seed, first, label)
         if not x.isfinite().all():
             raise ArtifactError(f"the {self.about.family} draws samples that are not finite; {CURE}")
         return self.content.spec.quantise(x)

@@ -176,6 +176,19 @@ class CodeParams(TokenParams):
     """Ending of the files that are read: `.py`, `.pyi` and `.pyw` as Python, others as lines that are not parsed."""
 
 
+class VaeTokenParams(Section):
+    """The likelihood of tokens."""
+
+    context: int = Field(ge=1, le=64)
+    """Tokens before each one that the decoder sees; the latent has to hold what is further apart."""
+    word_dropout: float = Field(ge=0, lt=1)
+    """Share of these tokens that training hides, so that the decoder uses the latent instead."""
+    free_bits: float = Field(ge=0, le=16)
+    """Bits that each dimension of the latent may hold at no cost in the loss."""
+    temperature: float = Field(ge=0, le=10)
+    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
+
+
 class VaeParams(Section):
     """Family `vae` (Kingma & Welling 2014)."""
 
@@ -197,13 +210,15 @@ class VaeParams(Section):
     """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
     components: Annotated[int, Where("prior", ("mixture",))] = Field(ge=1, le=1000)
     """Components of the mixture."""
-    free_bits: Annotated[float, OF_TOKENS] = Field(ge=0, le=16)
-    """Bits that each dimension of the latent may tell at no cost in the loss."""
-    context: Annotated[int, OF_TOKENS] = Field(ge=1, le=64)
-    """How many tokens before it the decoder sees of each one; what is further apart is left to the latent."""
-    hidden: Annotated[float, OF_TOKENS] = Field(ge=0, lt=1)
-    """Share of the tokens before that training hides from the decoder, so that it asks the latent instead."""
-    temperature: Annotated[float, OF_TOKENS] = Field(ge=0, le=10)
+    tokens: Annotated[VaeTokenParams, OF_TOKENS]
+
+
+class GanTokenParams(Section):
+    """The adversarial losses of tokens."""
+
+    gradient_penalty: float = Field(ge=0, le=1000)
+    """Weight of the critic's squared gradients in its loss."""
+    temperature: float = Field(ge=0, le=10)
     """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
 
 
@@ -224,7 +239,4 @@ class GanParams(Section):
     """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
     projection_starts: int = Field(ge=1, le=64)
     """Seeded starts of that search; the nearest one counts."""
-    penalty: Annotated[float, OF_TOKENS] = Field(ge=0, le=1000)
-    """Weight of the critic's squared slopes in its loss."""
-    temperature: Annotated[float, OF_TOKENS] = Field(ge=0, le=10)
-    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
+    tokens: Annotated[GanTokenParams, OF_TOKENS]

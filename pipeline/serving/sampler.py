@@ -79,7 +79,7 @@ class Sampler:
         family, latents = self.model.family, torch.from_numpy(z)
         x = family.decode_apart(latents)
         # tokens are finite whatever they are drawn from; their probability is not
-        likely = family.log_prob(x, latents) if family.spec.vocab_size else None
+        likely = family.log_prob(x, latents) if family.spec.kind == "tokens" else None
         if not (np.isfinite(z).all() and torch.isfinite(x if likely is None else likely).all()):
             raise refusal("inputs are not finite, or so large that the items they stand for are not")
         return self.model.content.spec.quantise(x)

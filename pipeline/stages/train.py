@@ -44,7 +44,7 @@ def main() -> None:
     )
     machine = {"precision": runtime.precision, "torch": torch.__version__}
     work = Resumable(fingerprint(asdict(about) | machine))
-    batches = Batches(array, settings.batch_size, seed, lambda: game.done)
+    batches = Batches(array, settings.batch_size, seed, lambda: game.done, data.labels("train"))
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "weights"))
         family = families.build(about.family, about.settings, data.spec)

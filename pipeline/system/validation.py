@@ -12,6 +12,12 @@ RENAMED = {
     "features.size": "features.dimensions",
     "text.size": "text.vocabulary_size",
     "code.size": "code.vocabulary_size",
+    "vae.context": "vae.tokens.context",
+    "vae.hidden": "vae.tokens.word_dropout",
+    "vae.free_bits": "vae.tokens.free_bits",
+    "vae.temperature": "vae.tokens.temperature",
+    "gan.penalty": "gan.tokens.gradient_penalty",
+    "gan.temperature": "gan.tokens.temperature",
 }
 """Parameters of earlier versions, and what they are called now."""
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from pipeline.data.batches import Share
-from pipeline.models.families.base import Family, Losses
+from pipeline.models.families.base import Batch, Family
+from pipeline.models.losses import Losses
 from pipeline.params import TrainParams
 from pipeline.system import tensors
 from pipeline.system.errors import TrainingError
@@ -90,7 +91,7 @@ class Game(pl.LightningModule):
 
     def training_step(self, share: Share, index: int) -> None:
         """Let every player take a step on this process's share of the batch, then move the average."""
-        x = self.family.spec.scale(share.items)
+        batch = Batch(self.family.spec.scale(share.items), share.labels)
         optimisers: Any = self.optimizers(use_pl_optimizer=True)
         for place, player in enumerate(self.family.players):
             optimiser = optimisers[place] if len(self.family.players) > 1 else optimisers
@@ -98,7 +99,7 @@ class Game(pl.LightningModule):
                 group["lr"] = self.family.optimiser(player).learning_rate * self._schedule()
             noise = Noise(torch_rng(self.seed, "noise", self.done, place), share.first, share.whole)
             with self._alone(player):
-                losses = self.family.loss(player, x, noise, self.done / self.steps)
+                losses = self.family.loss(player, batch, noise, self.done / self.steps)
                 self._note(player, losses, share.own / share.whole)
                 optimiser.zero_grad()
                 # processes average their gradients, whatever the sizes of their shares

@@ -117,6 +117,19 @@ def test_batches_of_a_memory_mapped_array_can_be_written_to(tmp_path):
     assert array.flatten().tolist() == list(range(20))
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_labels_stay_with_their_items_and_are_minus_one_where_there_are_none(monkeypatch, size):
+    monkeypatch.setattr(dist, "is_initialized", lambda: size > 1)
+    monkeypatch.setattr(dist, "get_world_size", lambda: size)
+    for rank in range(size):
+        monkeypatch.setattr(dist, "get_rank", lambda rank=rank: rank)
+        labelled = Batches(numbered(20), 6, 0, lambda: 0, np.arange(20, dtype=np.int32) % 7)
+        for share in labelled:
+            assert share.labels.dtype == torch.int64
+            assert share.labels.tolist() == [item % 7 for item in numbers(share)]
+        assert {label for share in Batches(numbered(20), 6, 0, lambda: 0) for label in share.labels.tolist()} == {-1}
+
+
 @pytest.mark.parametrize("n", [0, 1, 500, 1201])
 def test_scaled_gives_every_item_in_order_between_minus_one_and_one(n):
     spec = DataSpec((1, 2, 2), "grid")

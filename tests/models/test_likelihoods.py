@@ -7,6 +7,7 @@ from scipy import integrate, stats
 
 from pipeline.contents.base import DataSpec
 from pipeline.models.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Gaussian, Logistic, pick
+from pipeline.params.sections import VaeTokenParams
 from pipeline.system.rng import Noise, torch_rng
 
 SPEC = DataSpec((1, 1, 1), "grid")
@@ -130,7 +131,7 @@ WORDS = DataSpec((6,), "sequence", vocab_size=5)
 @pytest.fixture
 def categorical():
     torch.manual_seed(0)
-    return Categorical(WORDS, 8, context=2, hidden=0.5, temperature=1.0)
+    return Categorical(WORDS, 8, VaeTokenParams(context=2, word_dropout=0.5, free_bits=0.0, temperature=1.0))
 
 
 def every_text(length):
@@ -162,7 +163,7 @@ def test_training_hides_the_share_of_tokens_that_it_is_told_to_and_the_probabili
     assert len(found.unique()) == 2
     assert (found == seen[0]).float().mean().item() == pytest.approx(0.5, abs=0.03)
     assert len(seen.unique()) == 1
-    categorical.hidden = 0.0
+    categorical.params = categorical.params.model_copy(update={"word_dropout": 0.0})
     torch.testing.assert_close(categorical.objective(h, x, Noise(torch_rng(0, "noise"))), categorical.log_prob(h, x))
 
 
@@ -190,7 +191,7 @@ def test_without_chance_each_token_is_the_likeliest_after_those_before_it(catego
 def test_a_temperature_of_zero_leaves_nothing_to_chance(categorical):
     h = torch.randn(3, 8, 6)
     expected = categorical.decode(h)
-    categorical.temperature = 0.0
+    categorical.params = categorical.params.model_copy(update={"temperature": 0.0})
     torch.testing.assert_close(categorical.decode(h, torch.rand(3, 6)), expected)
 
 

@@ -80,7 +80,7 @@ DESCRIPTIONS = [
     ("params.vae.prior", "flow", "vae.prior is 'flow'"),
     ("params.vae.prior", None, "vae.prior is None"),
     ("params.vae.likelihood", "cauchy", "vae.likelihood is 'cauchy'"),
-    ("params.vae.temperature", math.inf, "vae.temperature is inf"),
+    ("params.vae.tokens.temperature", math.inf, "vae.tokens.temperature is inf"),
     ("params.vae.unheard_of", 1, "vae.unheard_of is unknown"),
     ("params.vae", {}, "vae.latent_dim is missing"),
     ("params.vae", [], "vae is []"),
@@ -213,7 +213,7 @@ def test_what_a_content_learnt_is_taken_as_it_was_written(tmp_path, vocabulary):
         ("text.length", "16"),
         ("text.vocabulary", "words"),
         ("text.field", 3),
-        ("vae.context", 0),
+        ("vae.tokens.context", 0),
     ],
 )
 def test_settings_of_texts_are_held_to_their_section(tmp_path, place, value):
@@ -222,7 +222,9 @@ def test_settings_of_texts_are_held_to_their_section(tmp_path, place, value):
     assert f"{place} is {value!r}" in refused(tmp_path)
 
 
-@pytest.mark.parametrize(("place", "value"), [("width", 0), ("width", 1 << 40), ("blocks", -1), ("penalty", "much")])
+@pytest.mark.parametrize(
+    ("place", "value"), [("width", 0), ("width", 1 << 40), ("blocks", -1), ("tokens.gradient_penalty", "much")]
+)
 def test_the_other_family_is_held_to_its_section_as_well(toy, tmp_path, place, value):
     write_images(tmp_path, toy, "gan")
     change(tmp_path, f"params.gan.{place}", value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from inception_weights import write
-from smallest import SETTINGS
+from smallest import SETTINGS, batch
 from whole import whole
 
 from pipeline.contents import CONTENTS
@@ -17,7 +17,7 @@ from pipeline.models.families import FAMILIES
 from pipeline.models.saved import SavedModel
 from pipeline.params import FeaturesParams, flatten
 from pipeline.params.effective import effective
-from pipeline.params.sections import TOKENS, GanParams, VaeParams
+from pipeline.params.sections import TOKENS
 from pipeline.system.rng import Noise, torch_rng
 
 CHANGES: dict[str, dict[str, object]] = {
@@ -31,10 +31,10 @@ CHANGES: dict[str, dict[str, object]] = {
         "likelihood": "logistic",
         "prior": "normal",
         "components": 2,
-        "free_bits": 9.0,
-        "context": 5,
-        "hidden": 0.1,
-        "temperature": 0.2,
+        "tokens.free_bits": 9.0,
+        "tokens.context": 5,
+        "tokens.word_dropout": 0.1,
+        "tokens.temperature": 0.2,
     },
     "gan": {
         "latent_dim": 5,
@@ -44,8 +44,8 @@ CHANGES: dict[str, dict[str, object]] = {
         "critic_learning_rate": 0.1,
         "projection_steps": 3,
         "projection_starts": 3,
-        "penalty": 2.0,
-        "temperature": 0.2,
+        "tokens.gradient_penalty": 2.0,
+        "tokens.temperature": 0.2,
     },
 }
 CASES = [
@@ -65,7 +65,7 @@ def outcome(data, name, settings):
     for player in family.players:
         chosen = family.optimiser(player)
         optimiser = torch.optim.Adam(family.get_submodule(player).parameters(), chosen.learning_rate, chosen.betas)
-        losses = family.loss(player, x, Noise(torch_rng(0, "noise")), progress=0.5)
+        losses = family.loss(player, batch(x), Noise(torch_rng(0, "noise")), progress=0.5)
         optimiser.zero_grad()
         losses.total.backward()
         optimiser.step()
@@ -90,8 +90,7 @@ def test_a_param_of_a_family_changes_what_comes_of_it_where_it_is_marked_to_play
 
 def test_every_field_of_a_family_is_tried():
     assert {name: set(changes) for name, changes in CHANGES.items()} == {
-        "vae": set(VaeParams.model_fields),
-        "gan": set(GanParams.model_fields),
+        name: set(flatten(SETTINGS[name])) for name in FAMILIES
     }
 
 
@@ -137,16 +136,23 @@ def test_an_extractor_reads_the_params_that_are_marked_for_it_and_no_other(extra
 
 def test_a_model_tells_what_plays_a_part_and_its_description_keeps_all(toy, words, tmp_path):
     images, texts = (set(data.about("vae").effective) for data in (toy, words))
-    assert {"vae.free_bits", "vae.context", "vae.hidden", "vae.temperature"} & images == set()
+    assert {name for name in images if name.startswith("vae.tokens.")} == set()
+    assert "vae.tokens.context" in texts
     assert {"vae.likelihood", "text.vocabulary_size"} & texts == set()
     assert {"vae.likelihood", "vae.components", "image.side"} <= images
     (tmp_path / "weights.safetensors").touch()
     toy.about("vae").write(tmp_path)
-    assert SavedModel.read(tmp_path).settings["context"] == 3
+    assert SavedModel.read(tmp_path).settings["tokens"]["context"] == 3
 
 
 def test_what_a_tracking_store_holds_as_texts_is_told_apart_as_well():
-    params = {"content": "image", "vae.context": "8", "vae.prior": "normal", "vae.components": "2", "vae.beta": "1.0"}
+    params = {
+        "content": "image",
+        "vae.tokens.context": "8",
+        "vae.prior": "normal",
+        "vae.components": "2",
+        "vae.beta": "1.0",
+    }
     assert effective(params) == {"content": "image", "vae.prior": "normal", "vae.beta": "1.0"}
 
 

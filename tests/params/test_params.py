@@ -67,7 +67,7 @@ def test_what_is_no_finite_number_is_refused_with_its_path(folder, path, value):
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("vae.latent", "beta, blocks, components, context, free_bits, hidden, latent_dim"),
+        ("vae.latent", "beta, blocks, components, latent_dim, learning_rate, likelihood, prior, tokens, warmup"),
         ("prepare.split.tset", "test, train, val"),
         ("registr", ", ".join(sorted(field.alias or name for name, field in Params.model_fields.items()))),
         ("register_", "register"),
@@ -94,8 +94,11 @@ def test_a_missing_key_is_refused_by_its_path(folder, path):
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_a_file_with_an_old_name_is_told_the_new_one(folder, old, new):
     tree = changed(old, 64)
-    section, last = new.split(".")
-    del tree[section][last]
+    *sections, last = new.split(".")
+    section = tree
+    for name in sections:
+        section = section[name]
+    del section[last]
     assert f"{old} is called {new} now; rename it" in refused(folder, tree)
     assert new in {path for path, _, _ in fields()}
 

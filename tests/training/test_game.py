@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -67,7 +68,7 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero(toy):
     assert rates[31:] == pytest.approx([(40 - step) / 10 for step in range(31, 40)])
 
 
-def test_figures_of_every_step_are_handed_over_once(toy, tmp_path):
+def test_metrics_of_every_step_are_handed_over_once(toy, tmp_path):
     found = []
     play(toy, "gan", tmp_path, log=found.extend)
     steps = [step for name, _, step in found if name == "train/generator_loss"]
@@ -94,7 +95,29 @@ def test_every_player_moves_only_by_its_own_loss(toy, tmp_path):
     assert all(weight.requires_grad for weight in game.family.parameters())
 
 
-def test_figures_are_handed_over_in_time_and_in_order(toy, tmp_path):
+def test_a_family_gets_items_scaled_and_the_labels_of_its_batch(toy, tmp_path):
+    items, seen = toy.items(ITEMS), []
+
+    class Look(pl.Callback):
+        def on_train_start(self, trainer, module):
+            original = module.family.loss
+
+            def loss(player, batch, *words):
+                seen.append(batch)
+                return original(player, batch, *words)
+
+            module.family.loss = loss
+
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    batches = Batches(items, BATCH, 0, lambda: game.done, np.arange(ITEMS, dtype=np.int32))
+    game = Game(toy.family("vae"), settings, len(batches), 0)
+    fit(game, batches, RUNTIME, tmp_path, [Look()])
+    found = {int(label): x for batch in seen for x, label in zip(batch.items, batch.labels, strict=True)}
+    assert sorted(found) == list(range(ITEMS))
+    assert all(torch.equal(x, toy.spec.scale(torch.from_numpy(items[i : i + 1]))[0]) for i, x in found.items())
+
+
+def test_metrics_are_handed_over_in_time_and_in_order(toy, tmp_path):
     settings, calls = SETTINGS.model_copy(update={"epochs": 1, "batch_size": 1}), []
 
     class More(Batches):
@@ -114,7 +137,7 @@ def test_figures_are_handed_over_in_time_and_in_order(toy, tmp_path):
     assert steps == [list(range(FLUSH)), list(range(FLUSH, 2 * FLUSH)), list(range(2 * FLUSH, 2 * FLUSH + 3))]
 
 
-def test_figures_without_anyone_who_logs_them_reach_the_curves(toy):
+def test_metrics_without_anyone_who_logs_them_reach_the_curves(toy):
     game = Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
     game.record([("val/elbo", -3.0, 1)])
     assert game.curves.state() == {"val/elbo": {0: (-3.0, 1)}}

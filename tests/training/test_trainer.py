@@ -27,6 +27,8 @@ from trainings import (
 
 from pipeline.data.batches import Batches
 from pipeline.models.families import FAMILIES
+from pipeline.models.families.base import OptimiserSettings
+from pipeline.models.families.vae import Vae
 from pipeline.params import TrainParams
 from pipeline.system.errors import TrainingError
 from pipeline.training.checkpoints import newest, saved, set_aside, steps
@@ -145,10 +147,11 @@ def test_a_loss_that_is_not_finite_stops_with_player_and_step_and_leaves_the_las
     assert all(torch.isfinite(value).all() for value in left["state_dict"].values())
 
 
-def test_a_learning_rate_that_diverges_is_found_out_by_itself(toy, tmp_path):
+def test_a_learning_rate_that_diverges_is_found_out_by_itself(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(Vae, "optimiser", lambda self, player: OptimiserSettings(1e30))
     settings = TrainParams(epochs=20, batch_size=8, warmup_steps=0, cooldown=0.0, ema=0.0)
     with pytest.raises(TrainingError, match="the loss of autoencoder is"):
-        train(toy, "vae", tmp_path, settings=settings, learning_rate=1e30)
+        train(toy, "vae", tmp_path, settings=settings)
 
 
 def test_a_damaged_newest_checkpoint_costs_some_steps_and_no_bit(toy, tmp_path, uninterrupted, capsys):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from pipeline.contents.base import DataSpec
 from pipeline.models.families.base import Family
 from pipeline.models.families.gan import Gan
 from pipeline.models.families.vae import Vae
 
-FAMILIES: dict[str, Callable[..., Family]] = {"vae": Vae, "gan": Gan}
+FAMILIES: dict[str, type[Vae] | type[Gan]] = {"vae": Vae, "gan": Gan}
 
 
-def build(name: str, settings: Mapping[str, Any], spec: DataSpec) -> Family:
+def build(name: str, params: Mapping[str, Any], spec: DataSpec) -> Family:
     """Return the family of that name, with the values of its section in params.yaml, for data of that spec."""
-    return FAMILIES[name](spec, **settings)
+    family: Any = FAMILIES[name]
+    return cast("Family", family(spec, family.Params.model_validate(dict(params))))

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec
+from pipeline.models.losses import Losses
+from pipeline.params.sections import Section
 from pipeline.system.rng import Noise, torch_rng
 
+UNLABELLED = -1
+"""Label of an item without a class, and of a sample of any class."""
 CHUNK = 256
 """Latents that are drawn together: latent i is a function of seed and i, however many are asked for."""
 TILE = 64
 """Latents that are decoded together, always: with another number of rows a matrix product rounds otherwise."""
 
 
-@dataclass(frozen=True)
-class Losses:
-    """What a player's step returns.
+class Batch(NamedTuple):
+    """What a loss is computed on.
 
     Attributes:
-        total: what the player minimises, a mean over the batch with gradient.
-        terms: what a person wants to follow, means over the batch by name.
+        items: as families see them, (n, *spec.x_shape).
+        labels: indices of their classes, (n,) int64; -1 where an item has none.
     """
 
-    total: Tensor
-    terms: dict[str, Tensor] = field(default_factory=dict)
+    items: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class Family(nn.Module, ABC):
     """A generative model over items of `spec`, in plain PyTorch.
 
     Attributes:
+        Params: the class of its section in params.yaml, which the constructor takes.
         players: names of the child modules that are trained, each with its own optimiser, updated in this order.
         training_only: names of the child modules that sampling and reconstruction do without; they are not saved.
         amortised: whether `project` is one pass of a network, cheap enough to look at after every epoch.
     """
 
+    Params: ClassVar[type[Section]]
     players: ClassVar[tuple[str, ...]]
     amortised: ClassVar[bool] = False
     training_only: ClassVar[tuple[str, ...]] = ()
@@ -69,8 +74,8 @@ class Family(nn.Module, ABC):
         """Return how a player is optimised."""
 
     @abstractmethod
-    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
-        """Return the loss of a player, the mean over a batch (n, *spec.x_shape).
+    def loss(self, player: str, batch: Batch, noise: Noise, progress: float) -> Losses:
+        """Return the loss of a player, the mean over a batch.
 
         All its randomness is `noise`; progress is the share of steps done.
         """
@@ -113,14 +118,17 @@ class Family(nn.Module, ABC):
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
         """Do what follows the last step of training, given all of train in batches, its items in a random order."""
 
-    def sample(self, n: int, seed: int, first: int = 0) -> Tensor:
-        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i, to the bit."""
+    def sample(self, n: int, seed: int, first: int = 0, label: int = UNLABELLED) -> Tensor:
+        """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i, to the bit.
+
+        A family that learns no classes draws the same whatever the label.
+        """
         begin, device = first // CHUNK, next(self.parameters()).device
         numbers = range(begin, max(begin + 1, -(-(first + n) // CHUNK)))
         drawn = slice(first - begin * CHUNK, first - begin * CHUNK + n)
         z = torch.cat([self.latents(CHUNK, torch_rng(seed, "sample", i)) for i in numbers])[drawn].to(device)
         u = None
-        if self.spec.vocab_size:
+        if self.spec.kind == "tokens":
             size = (CHUNK, *self.spec.shape)
             u = torch.cat([torch.rand(size, generator=torch_rng(seed, "tokens", i)) for i in numbers])[drawn]
         return self.decode_apart(z, u)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.contents.base import DataSpec
-from pipeline.models import networks
-from pipeline.models.families.base import Family, Losses, OptimiserSettings
-from pipeline.models.likelihoods import LIKELIHOODS, Categorical, Likelihood
+from pipeline.models import likelihoods, networks
+from pipeline.models.families.base import Batch, Family, OptimiserSettings
+from pipeline.models.likelihoods import Likelihood
+from pipeline.models.losses import Losses
 from pipeline.models.priors import PRIORS
+from pipeline.params.sections import VaeParams
 from pipeline.system.rng import Noise
 
 LOGVAR = (-12.0, 8.0)
@@ -27,11 +29,11 @@ ACTIVE = 0.01
 class Autoencoder(nn.Module):
     """q(z | x), p(x | z), and the parameters of the likelihood."""
 
-    def __init__(self, spec: DataSpec, latent_dim: int, width: int, blocks: int, likelihood: Likelihood) -> None:
-        """Set the sizes, and what the decoder's map says of data."""
+    def __init__(self, spec: DataSpec, params: VaeParams, likelihood: Likelihood) -> None:
+        """Build the networks; the decoder has the channels that the likelihood takes."""
         super().__init__()
-        self.encoder = networks.encoder(spec, 2 * latent_dim, width, blocks)
-        self.decoder = networks.decoder(spec, latent_dim, width, blocks, likelihood.channels)
+        self.encoder = networks.encoder(spec, 2 * params.latent_dim, params.width, params.blocks)
+        self.decoder = networks.decoder(spec, params.latent_dim, params.width, params.blocks, likelihood.channels)
         self.likelihood = likelihood
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,35 +45,16 @@ class Autoencoder(nn.Module):
 class Vae(Family):
     """A game of one: the autoencoder maximises the evidence lower bound."""
 
+    Params = VaeParams
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
     amortised: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        spec: DataSpec,
-        latent_dim: int,
-        width: int,
-        blocks: int,
-        learning_rate: float,
-        beta: float,
-        warmup: float,
-        likelihood: str,
-        prior: Literal["normal", "mixture"],
-        components: int,
-        context: int,
-        hidden: float,
-        temperature: float,
-        free_bits: float,
-    ) -> None:
-        """Set what params.yaml's section `vae` holds."""
+    def __init__(self, spec: DataSpec, params: VaeParams) -> None:
+        """Build encoder, decoder, likelihood and prior."""
         super().__init__(spec)
-        self.learning_rate, self.beta, self.warmup = learning_rate, beta, warmup
-        self.free = free_bits * math.log(2) if spec.vocab_size else 0.0
-        said = (
-            Categorical(spec, width, context, hidden, temperature) if spec.vocab_size else LIKELIHOODS[likelihood](spec)
-        )
-        self.autoencoder = Autoencoder(spec, latent_dim, width, blocks, said)
-        self.prior = PRIORS[prior](latent_dim, components)
+        self.params = params
+        self.autoencoder = Autoencoder(spec, params, likelihoods.build(spec, params))
+        self.prior = PRIORS[params.prior](params.latent_dim, params.components)
 
     @property
     def exact(self) -> bool:
@@ -80,22 +63,25 @@ class Vae(Family):
 
     def optimiser(self, player: str) -> OptimiserSettings:
         """Return Adam's settings."""
-        return OptimiserSettings(self.learning_rate)
+        return OptimiserSettings(self.params.learning_rate)
 
-    def loss(self, player: str, x: Tensor, noise: Noise, progress: float) -> Losses:
+    def loss(self, player: str, batch: Batch, noise: Noise, progress: float) -> Losses:
         """Return -log p(x | z) + beta * KL(q(z | x) || N(0, I)), in nats, the mean over the batch (eq. 7 and 10).
 
-        log p(x | z) is the likelihood's `objective`: of tokens, that with some of those before hidden.
-        Of tokens, the KL of a dimension counts free_bits at least (Kingma et al. 2016, eq. 15, here item by item, so
-        that a batch can be shared out): what z tells up to there costs nothing, so a strong decoder does not ignore it.
+        log p(x | z) is the likelihood's `objective`. Up to the likelihood's `free_nats`, the KL of a dimension costs
+        nothing (Kingma et al. 2016, eq. 15, here item by item, so that a batch can be divided among processes): a
+        strong decoder does not learn to ignore z.
         """
+        x, likelihood = batch.items, self.autoencoder.likelihood
         mu, logvar = self.autoencoder.posterior(x)
         h = self.autoencoder.decoder(_draw(mu, logvar, noise))
-        log_px_z = self.autoencoder.likelihood.objective(h, x, noise).mean()
+        log_px_z = likelihood.objective(h, x, noise).mean()
         each = _kl(mu, logvar)
         kl = each.sum(1).mean()
-        beta = self.beta * min(1.0, progress / self.warmup) if self.warmup else self.beta
-        total = beta * (each.clamp_min(self.free).sum(1).mean() if self.free else kl) - log_px_z
+        penalty = each.clamp_min(likelihood.free_nats).sum(1).mean() if likelihood.free_nats else kl
+        warmup = self.params.warmup
+        beta = self.params.beta * min(1.0, progress / warmup) if warmup else self.params.beta
+        total = beta * penalty - log_px_z
         return Losses(total, {"loss": total, "elbo": log_px_z - kl, "log_px_z": log_px_z, "kl": kl})
 
     def latents(self, n: int, rng: torch.Generator) -> Tensor:

@@ -109,7 +109,7 @@ class Critic(nn.Sequential):
 
     def __init__(self, spec: DataSpec, width: int, blocks: int) -> None:
         """Set the sizes; `blocks` residual blocks stand at each resolution."""
-        wrap: Wrap = unwrapped if spec.vocab_size else spectral_norm
+        wrap: Wrap = unwrapped if spec.kind == "tokens" else spectral_norm
         layers, coarse, _ = _down(spec, width, blocks, CRITIC_PATCH, normalised=False, wrap=wrap)
         # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
         last = wrap(nn.Conv1d(coarse, 1, 1, bias=False))
@@ -123,7 +123,7 @@ def _down(
     lengths = sides(spec.x_shape[1], patch)
     wide = widths(width, len(lengths))
     channels, layers = spec.x_shape[0], list[nn.Module]()
-    if spec.vocab_size:
+    if spec.kind == "tokens":
         channels = width
         layers += [embedding(spec.vocab_size, width)]
     layers += [Patches(patch), wrap(nn.Conv1d(channels * patch, width, 3, padding=1))]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smallest import batch
 
 from pipeline import contents
 from pipeline.contents import CONTENTS
@@ -28,7 +29,7 @@ def step(family, x, number=0):
         chosen = family.optimiser(player)
         weights = family.get_submodule(player).parameters()
         optimiser = torch.optim.Adam(weights, chosen.learning_rate, chosen.betas)
-        found[player] = family.loss(player, x, Noise(torch_rng(0, "noise", number, place)), progress=0.5)
+        found[player] = family.loss(player, batch(x), Noise(torch_rng(0, "noise", number, place)), progress=0.5)
         optimiser.zero_grad()
         found[player].total.backward()
         optimiser.step()
@@ -60,7 +61,7 @@ def test_a_step_has_finite_losses_and_moves_the_weights_of_every_player(name, da
 def test_a_loss_is_a_function_of_weights_batch_and_generator(name, toy):
     for player in toy.family(name).players:
         noises = [Noise(torch_rng(seed, "noise")) for seed in (0, 0, 1)]
-        losses = [toy.family(name).loss(player, toy.x(8), noise, 0.5).total.item() for noise in noises]
+        losses = [toy.family(name).loss(player, batch(toy.x(8)), noise, 0.5).total.item() for noise in noises]
         assert losses[0] == losses[1] != losses[2]
 
 
@@ -68,7 +69,7 @@ def test_a_loss_draws_nothing_from_the_global_generator(name, toy):
     family = toy.family(name)
     before = torch.get_rng_state()
     for player in family.players:
-        family.loss(player, toy.x(4), Noise(torch_rng(0, "noise")), 0.5)
+        family.loss(player, batch(toy.x(4)), Noise(torch_rng(0, "noise")), 0.5)
     family.sample(3, seed=0)
     family.reconstruct(toy.x(2), torch_rng(0, "noise"))
     assert torch.equal(before, torch.get_rng_state())
@@ -86,7 +87,7 @@ def test_samples_of_a_seed_repeat_and_those_of_another_differ(name, data):
 def loss_of_share(family, player, x, begin, end):
     """Return the metrics and the gradients of a player's loss on a share of a batch."""
     family.zero_grad()
-    found = family.loss(player, x[begin:end], Noise(torch_rng(0, "noise"), begin, len(x)), 0.5)
+    found = family.loss(player, batch(x[begin:end]), Noise(torch_rng(0, "noise"), begin, len(x)), 0.5)
     found.total.backward()
     metrics = torch.stack([found.total, *found.terms.values()]).detach()
     return [metrics, *(weight.grad.clone() for weight in family.get_submodule(player).parameters())]

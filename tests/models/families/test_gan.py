@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from smallest import batch
 
 from pipeline.system.rng import Noise, torch_rng
 
@@ -23,7 +24,7 @@ def test_the_step_of_a_player_does_not_change_the_other(toy):
         optimiser = torch.optim.Adam(gan.get_submodule(player).parameters(), 1e-3)
         before = copy.deepcopy(dict(gan.named_parameters()))
         optimiser.zero_grad()
-        gan.loss(player, toy.x(8), Noise(torch_rng(0, "noise")), 0.5).total.backward()
+        gan.loss(player, batch(toy.x(8)), Noise(torch_rng(0, "noise")), 0.5).total.backward()
         optimiser.step()
         moved = {name.partition(".")[0] for name, w in gan.named_parameters() if not torch.equal(w, before[name])}
         assert moved == {player}, other
@@ -31,7 +32,7 @@ def test_the_step_of_a_player_does_not_change_the_other(toy):
 
 def test_no_gradient_of_the_critics_loss_reaches_the_generator(toy):
     gan = toy.family("gan")
-    gan.loss("critic", toy.x(8), Noise(torch_rng(0, "noise")), 0.5).total.backward()
+    gan.loss("critic", batch(toy.x(8)), Noise(torch_rng(0, "noise")), 0.5).total.backward()
     assert all(weight.grad is None for weight in gan.generator.parameters())
 
 
@@ -40,7 +41,7 @@ def test_a_critic_learns_to_tell_data_from_the_samples_of_a_generator_that_stand
     optimiser = torch.optim.Adam(gan.critic.parameters(), 2e-3, (0.0, 0.99))
     losses = []
     for step in range(40):
-        loss = gan.loss("critic", x, Noise(torch_rng(0, "noise", step)), 0.5)
+        loss = gan.loss("critic", batch(x), Noise(torch_rng(0, "noise", step)), 0.5)
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()
@@ -54,7 +55,7 @@ def test_a_generator_learns_to_please_a_critic_that_stands_still(toy):
     optimiser = torch.optim.Adam(gan.generator.parameters(), 2e-3, (0.0, 0.99))
     losses = []
     for step in range(20):
-        loss = gan.loss("generator", x, Noise(torch_rng(0, "noise", step)), 0.5).total
+        loss = gan.loss("generator", batch(x), Noise(torch_rng(0, "noise", step)), 0.5).total
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -105,7 +106,7 @@ def test_the_losses_of_the_first_five_steps_are_the_recorded_ones(kind, request)
     losses = {player: [] for player in gan.players}
     for step in range(5):
         for place, player in enumerate(gan.players):
-            loss = gan.loss(player, x, Noise(torch_rng(0, "noise", step, place)), step / 5).total
+            loss = gan.loss(player, batch(x), Noise(torch_rng(0, "noise", step, place)), step / 5).total
             optimisers[player].zero_grad()
             loss.backward()
             optimisers[player].step()

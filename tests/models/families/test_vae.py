@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from smallest import batch
 from torch.distributions import Normal, kl_divergence
 
 from pipeline.models.families.vae import _draw, _kl
@@ -17,7 +18,7 @@ def trained(vae, x, steps, progress=0.5):
     """Take some steps, and return the loss of each."""
     optimiser, losses = torch.optim.Adam(vae.autoencoder.parameters(), 3e-3, (0.9, 0.99)), []
     for step in range(steps):
-        loss = vae.loss("autoencoder", x, Noise(torch_rng(0, "noise", step)), progress)
+        loss = vae.loss("autoencoder", batch(x), Noise(torch_rng(0, "noise", step)), progress)
         optimiser.zero_grad()
         loss.total.backward()
         optimiser.step()
@@ -43,7 +44,7 @@ def test_latents_are_drawn_from_the_posterior():
 
 
 def test_the_loss_at_beta_one_is_minus_the_elbo_in_nats_an_item(toy):
-    losses = toy.family("vae").loss("autoencoder", toy.x(8), Noise(torch_rng(0, "noise")), 0.5)
+    losses = toy.family("vae").loss("autoencoder", batch(toy.x(8)), Noise(torch_rng(0, "noise")), 0.5)
     assert losses.total.item() == pytest.approx(-losses.terms["elbo"].item(), rel=1e-6)
     assert losses.terms["elbo"].item() == pytest.approx((losses.terms["log_px_z"] - losses.terms["kl"]).item())
 
@@ -53,7 +54,7 @@ def test_the_loss_at_beta_one_is_minus_the_elbo_in_nats_an_item(toy):
 )
 def test_warm_up_raises_beta_to_its_value_and_leaves_the_elbo_alone(toy, progress, weight):
     vae, x = toy.family("vae", beta=4.0, warmup=0.4), toy.x(8)
-    losses = vae.loss("autoencoder", x, Noise(torch_rng(0, "noise")), progress)
+    losses = vae.loss("autoencoder", batch(x), Noise(torch_rng(0, "noise")), progress)
     terms = {name: value.item() for name, value in losses.terms.items()}
     assert losses.total.item() == pytest.approx(weight * terms["kl"] - terms["log_px_z"], rel=1e-5)
     assert terms["elbo"] == pytest.approx(terms["log_px_z"] - terms["kl"], rel=1e-5)
