@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -98,13 +97,14 @@ class Game(pl.LightningModule):
             for group in optimiser.param_groups:
                 group["lr"] = self.family.optimiser(player).learning_rate * self._schedule()
             noise = Noise(torch_rng(self.seed, "noise", self.done, place), share.first, share.whole)
-            with self._alone(player):
-                losses = self.family.loss(player, batch, noise, self.done / self.steps)
-                self._note(player, losses, share.own / share.whole)
-                optimiser.zero_grad()
-                # processes average their gradients, whatever the sizes of their shares
-                self.manual_backward(losses.total * (share.own * self.trainer.world_size / share.whole))
-                optimiser.step()
+            self.toggle_optimizer(optimiser)  # so that no gradients are computed for the other players
+            losses = self.family.loss(player, batch, noise, self.done / self.steps)
+            self._note(player, losses, share.own / share.whole)
+            optimiser.zero_grad()
+            # processes average their gradients, whatever the sizes of their shares
+            self.manual_backward(losses.total * (share.own * self.trainer.world_size / share.whole))
+            optimiser.step()
+            self.untoggle_optimizer(optimiser)
         self._move_average()
         self.done += 1
         if self.done % FLUSH == 0:
@@ -188,18 +188,6 @@ class Game(pl.LightningModule):
         rise = (self.done + 1) / max(1, self.settings.warmup_steps)
         left = (self.steps - self.done) / self.steps
         return min(1.0, rise, left / self.settings.cooldown if self.settings.cooldown else 1.0)
-
-    @contextmanager
-    def _alone(self, player: str) -> Iterator[None]:
-        """Let the weights of one player alone take gradients, so that none are computed for the others."""
-        others = [each for name, weights in self.weights.items() if name != player for each in weights]
-        for weights in others:
-            weights.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for weights in others:
-                weights.requires_grad_(True)
 
     @torch.no_grad()
     def _move_average(self) -> None:
