@@ -1,4 +1,4 @@
-"""Whole batches, gathered from a memory-mapped array; which items a step sees is a function of seed and step."""
+"""Batches of a memory-mapped array; the items of a step are a function of seed and step."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Share(NamedTuple):
         items: (n, *shape), as stored.
         labels: indices of their classes, (n,) int64; -1 where they have none.
         first: place of the first of them in the batch.
-        own: how many of them count: all, but where the batch has none for this process, which then still takes part
-            in the step, with an item that does not.
+        own: how many of them count: all; or 0 where the batch has none for this process, which then takes part in the
+            step with one item that does not count.
         whole: items in the batch.
     """
 
@@ -39,8 +39,8 @@ class Share(NamedTuple):
 class Batches:
     """The batches of an epoch: every item once, in an order that is a function of seed and epoch.
 
-    Several processes divide each batch among them. `done` gives the number of steps already taken, so that an iteration
-    begins at the batch where a training stopped.
+    Several processes divide each batch among them. `done` returns the number of steps taken, so that an iteration
+    begins at the batch from which a training resumes.
     """
 
     def __init__(
@@ -73,6 +73,6 @@ class Batches:
 
 
 def scaled(array: Stored, spec: DataSpec, device: torch.device | str = "cpu") -> Iterator[Tensor]:
-    """Yield an array in order, in chunks as families see them, (n, *x_shape); one chunk of none if it has none."""
+    """Yield an array in order, in chunks as families see them, (n, *x_shape); one empty chunk if it is empty."""
     for start in range(0, max(1, len(array)), CHUNK):
         yield spec.scale(torch.from_numpy(np.array(array[start : start + CHUNK])).to(device))

@@ -1,4 +1,4 @@
-"""p(x | z): what a decoder's map h says of data, (n, channels, *sides)."""
+"""Likelihoods p(x | z), given the decoder's output h (n, channels, *sides)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pipeline.params.sections import VaeParams, VaeTokenParams
 from pipeline.system.rng import Noise
 
 EMBEDDING = 4
-"""Channels of a map, for each of a token's embedding."""
+"""Channels of h for each channel of a token's embedding."""
 
 
 class Likelihood(nn.Module, ABC):
-    """A distribution over x given a decoder's map h, which has the shape of x where `channels` is None.
+    """A distribution over x given the decoder's output h, which has the shape of x where `channels` is None.
 
     Attributes:
-        exact: whether log p is that of the stored values, so that bits can be told from it.
-        channels: those of h.
-        free_nats: of the KL, what each dimension of the latent may use at no cost in a VAE's loss.
+        exact: whether log p is that of the stored values, so that bits per dimension follow from it.
+        channels: number of channels of h.
+        free_nats: KL in nats that each dimension of the latent may use at no cost in the loss.
     """
 
     exact = True
@@ -36,7 +36,7 @@ class Likelihood(nn.Module, ABC):
         """Return log p(x | z) in nats, summed over each item's dimensions, (n,)."""
 
     def objective(self, h: Tensor, x: Tensor, noise: Noise) -> Tensor:
-        """Return what training maximises, (n,): log_prob, unless part of x has to be hidden for z to be used."""
+        """Return what training maximises, (n,): log_prob, unless training hides part of x so that z is used."""
         return self.log_prob(h, x)
 
     @abstractmethod
@@ -98,7 +98,7 @@ class Bernoulli(Likelihood):
     """Cross-entropy of intensities in [0, 1] taken as probabilities.
 
     It is the log likelihood of binary data; of grey values it is a customary loss and no probability (Loaiza-Ganem &
-    Cunningham 2019), so bits per dim are not told.
+    Cunningham 2019), so no bits per dim are reported.
     """
 
     exact = False

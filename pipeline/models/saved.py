@@ -1,4 +1,4 @@
-"""What a folder says of the model in it, read without torch."""
+"""The description of a saved model, model.json, which is read without torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from pipeline.system.errors import ArtifactError
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What model.json says of the weights beside it: enough to build the network, and to make it again.
+    """The content of model.json: what it takes to build the network of the weights beside it, and to train it again.
 
-    `params` are all that the weights depend on, nested as in params.yaml, and `learnt` is what the content learnt.
+    `params` are those that the weights depend on, nested as in params.yaml; `learnt` is what the content learnt from
+    its source.
     """
 
     family: str
@@ -36,7 +37,7 @@ class SavedModel:
 
     @property
     def effective(self) -> dict[str, Any]:
-        """The params that play a part, flat: what is shown, logged and compared."""
+        """The params that have an effect, flat: those that are shown, logged and compared."""
         return effective(flatten(dict(self.params)))
 
     @property
@@ -49,7 +50,7 @@ class SavedModel:
         """Read model.json, and check the digest of the weights.
 
         Raises:
-            ArtifactError: a file is missing or no description, or the weights are not those that were saved.
+            ArtifactError: a file is missing or no description, or the weights are corrupt.
         """
         about, weights = description.read(folder), folder / "weights.safetensors"
         if not weights.is_file() or disk.sha256(weights) != about.weights_sha256:

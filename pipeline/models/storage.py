@@ -1,4 +1,4 @@
-"""A trained model on disk: weights.safetensors, and model.json, which says how to build what they belong to."""
+"""A trained model on disk: weights.safetensors, and model.json, which describes their network."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Model:
 
 
 def bits(family: Family, metrics: Mapping[str, Tensor], content: Content, items: Stored) -> dict[str, Tensor]:
-    """Return the bits a unit of data that a family needs for stored items at most, (n,), given what it said of them.
+    """Return an upper bound of the bits per unit of data that a family needs for stored items, (n,), given its ELBO.
 
-    Their mean is the sum of all bits over that of all units, and each is what its item adds to that ratio.
+    Their mean is the sum of all bits divided by the sum of all units; each is its item's contribution to that ratio.
     """
     if not family.exact:
         return {}

@@ -1,1 +1,1 @@
-"""A training: the LightningModule, the Trainer, checkpoints, and what outlives a kill."""
+"""Training: the LightningModule, the Trainer, checkpoints, and the state from which a killed training resumes."""

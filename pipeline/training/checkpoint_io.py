@@ -24,14 +24,14 @@ class SafetensorsIO(CheckpointIO):
     """Writes a checkpoint's tensors as safetensors, and the rest as JSON in the file's metadata."""
 
     def __init__(self, hold: Callable[[Any], None] = lambda tree: None) -> None:
-        """Set what raises a ValueError for a tree that is no checkpoint of the training."""
+        """Set the function that raises a ValueError for a tree that is not a checkpoint of the training."""
         self.hold = hold
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Add a checkpoint to those in the folder `path`.
 
         Raises:
-            TrainingError: it cannot be written; the ones before it are as they were.
+            TrainingError: it cannot be written; earlier checkpoints are unchanged.
         """
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_pack(checkpoint, tensors))
@@ -41,7 +41,7 @@ class SafetensorsIO(CheckpointIO):
         """Read one checkpoint, onto the CPU.
 
         Raises:
-            TrainingError: it is none.
+            TrainingError: the file is not a checkpoint of this training.
         """
         try:
             with safe_open(path, "pt") as file:
@@ -60,7 +60,7 @@ class SafetensorsIO(CheckpointIO):
 
 
 def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return a tree as JSON can hold it: mappings as lists of pairs, since their keys may be integers."""
+    """Return a tree as JSON holds it: mappings become lists of pairs, since their keys may be integers."""
     match node:
         case Tensor():
             name = str(len(tensors))

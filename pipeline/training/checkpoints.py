@@ -1,4 +1,4 @@
-"""Files of checkpoints: durable and checked, the newest two of a training."""
+"""Checkpoint files: written durably, checked by their digest; the newest two of a training are kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ KEPT = 2
 
 
 def add(folder: Path, steps: int, data: bytes) -> None:
-    """Write a checkpoint as <steps>-<digest of its bytes>.ckpt, and remove those before the newest two.
+    """Write a checkpoint as <steps>-<digest of its bytes>.ckpt, and remove all but the newest two.
 
     Raises:
-        TrainingError: it cannot be written; the ones before it are as they were.
+        TrainingError: it cannot be written; earlier checkpoints are unchanged.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def saved(folder: Path) -> list[Path]:
 
 
 def steps(path: Path) -> int:
-    """Return the count of steps that a checkpoint was saved after."""
+    """Return the number of steps after which a checkpoint was saved."""
     return int(path.stem.partition("-")[0])
 
 
@@ -59,7 +59,7 @@ def newest(folder: Path) -> Path | None:
 
 
 def set_aside(folder: Path) -> None:
-    """Rename, and name on stderr, what is damaged and newer than the newest whole checkpoint."""
+    """Rename corrupt checkpoints that are newer than the newest whole one, with a warning for each."""
     whole = newest(folder)
     for path in saved(folder):
         if path == whole:

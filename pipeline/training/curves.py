@@ -1,4 +1,4 @@
-"""Metrics over steps: what training hands to whoever logs them, and the curves that are drawn of them."""
+"""Metrics over steps, and their curves over epochs."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ Metrics = list[tuple[str, float, int]]
 
 
 class Curves:
-    """The mean of each metric over an epoch, one file a metric: <split>/<metric>.csv with columns epoch and value."""
+    """The mean of each metric over each epoch; written as <split>/<metric>.csv with columns epoch and value."""
 
     def __init__(self, steps_per_epoch: int) -> None:
-        """Set how many steps an epoch has."""
+        """Set the number of steps of an epoch."""
         self.steps_per_epoch = steps_per_epoch
         self.sums: dict[str, dict[int, tuple[float, int]]] = defaultdict(dict)
 
     def add(self, metrics: Metrics) -> None:
-        """Take metrics in."""
+        """Add metrics."""
         for name, value, step in metrics:
             epoch = step // self.steps_per_epoch
             total, count = self.sums[name].get(epoch, (0.0, 0))
             self.sums[name][epoch] = (total + value, count + 1)
 
     def state(self) -> dict[str, dict[int, tuple[float, int]]]:
-        """Return what `load` takes, in plain values."""
+        """Return the state that `load` takes, in plain values."""
         return {name: dict(epochs) for name, epochs in self.sums.items()}
 
     def load(self, state: dict[str, dict[int, tuple[float, int]]]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.sums = defaultdict(dict, state)
 
     def write(self, folder: Path) -> None:
-        """Write the files."""
+        """Write a file for each metric."""
         for name, epochs in self.sums.items():
             path = folder / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)

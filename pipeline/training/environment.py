@@ -1,4 +1,4 @@
-"""What a training runs with that its last bits can depend on."""
+"""The environment of a training: everything that can change the last bits of its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNTIME = ("accelerator", "devices", "nodes", "precision")
 """Fields of `runtime:` that bits can depend on."""
 CPUS = Path("/proc/cpuinfo")
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
-"""Instructions of processors that multiply bfloat16, as torch names them."""
+"""Processor instructions that multiply bfloat16, as torch names them."""
 
 
 class Runtime(TypedDict):
@@ -33,7 +33,7 @@ class Runtime(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class Environment(TypedDict):
-    """What environment.json says: the machine, `runtime:`, the versions of all packages, and digests of the code.
+    """The content of environment.json: the machine, `runtime:`, the versions of all packages, and digests of the code.
 
     Versions of before did not record the code.
     """
@@ -58,7 +58,7 @@ def describe(runtime: RuntimeParams) -> dict[str, Any]:
 
 
 def machine(runtime: RuntimeParams) -> dict[str, Any]:
-    """Return the kind of machine, and the Python, torch and threads that compute; it names no host."""
+    """Return the kind of machine, Python, torch and the number of threads, without the name of the host."""
     import torch
 
     return {
@@ -89,7 +89,7 @@ def precision(runtime: RuntimeParams) -> Precision:
 
 
 def _accelerator(runtime: RuntimeParams) -> str:
-    """Return the name of what computes, as Lightning chooses it."""
+    """Return the name of the accelerator that Lightning chooses."""
     import torch
 
     if runtime.accelerator != "cpu" and torch.cuda.is_available():

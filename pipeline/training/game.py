@@ -1,4 +1,4 @@
-"""The one LightningModule: it plays any family's game, in one process or in many."""
+"""The LightningModule, which trains any family in one process or in several."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from pipeline.system.validation import say
 from pipeline.training.curves import Curves, Metrics
 
 FLUSH = 50
-"""Steps between two hand-overs of metrics."""
+"""Steps between two calls of `log_metrics`."""
 
 
 class Held(BaseModel):
-    """What is held to its kind in a checkpoint."""
+    """A part of a checkpoint whose types are checked."""
 
     model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 
 class Moments(Held):
-    """What a player's Adam keeps of each of its weights, by number."""
+    """The state of a player's Adam for each of its weights, by number."""
 
     state: dict[int, dict[str, Tensor]]
 
 
 class Checkpoint(Held):
-    """What a checkpoint holds at least: Lightning's entries, and this module's own."""
+    """The entries of a checkpoint that are checked: Lightning's, and this module's own."""
 
     version: str = Field(alias="pytorch-lightning_version", pattern=r"^\d+(\.\d+)+")
     state_dict: dict[str, Tensor]
@@ -52,20 +52,20 @@ class Checkpoint(Held):
 
 
 class Game(pl.LightningModule):
-    """Plays a family's game: at each step every player in turn takes a step of Adam on its own loss.
+    """Trains a family: at each step, every player in turn takes a step of Adam on its own loss.
 
     `average` is the moving average of the family's weights, with a decay of min(ema, (1 + s) / (10 + s)) at step s.
     """
 
     log_metrics: Callable[[Metrics], None] | None = None
-    """Who is told the metrics of each step, in the process that logs."""
+    """Receives the metrics of all steps, in the process that logs."""
 
     def __init__(self, family: Family, settings: TrainParams, steps_per_epoch: int, seed: int) -> None:
-        """Set the family, and how long an epoch is."""
+        """Set the family, the settings, the number of steps of an epoch, and the seed."""
         super().__init__()
         self.automatic_optimization = False
         self.family, self.average = family, copy.deepcopy(family).requires_grad_(False)
-        # to look for them in modules would take half a millisecond at every step
+        # to collect them from the modules takes half a millisecond, too much for every step
         self.weights = {player: list(family.get_submodule(player).parameters()) for player in family.players}
         self.average_weights: list[Tensor] = list(self.average.parameters())
         self.family_weights: list[Tensor] = list(family.parameters())
@@ -77,7 +77,7 @@ class Game(pl.LightningModule):
         self.pending: list[tuple[str, Tensor, int]] = []
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Return one fused Adam a player."""
+        """Return a fused Adam for each player."""
         found: list[torch.optim.Optimizer] = []
         for player in self.family.players:
             chosen = self.family.optimiser(player)
@@ -85,11 +85,11 @@ class Game(pl.LightningModule):
         return found
 
     def on_train_start(self) -> None:
-        """Look for the buffers, which are others once they are on the device."""
+        """Collect the buffers, which moved to the device."""
         self.buffers_of_both = list(zip(self.average.buffers(), self.family.buffers(), strict=True))
 
     def training_step(self, share: Share, index: int) -> None:
-        """Let every player take a step on this process's share of the batch, then move the average."""
+        """Take a step with every player on this process's share of the batch, then update the average."""
         batch = Batch(self.family.spec.scale(share.items), share.labels)
         optimisers: Any = self.optimizers(use_pl_optimizer=True)
         for place, player in enumerate(self.family.players):
@@ -101,7 +101,7 @@ class Game(pl.LightningModule):
             losses = self.family.loss(player, batch, noise, self.done / self.steps)
             self._note(player, losses, share.own / share.whole)
             optimiser.zero_grad()
-            # processes average their gradients, whatever the sizes of their shares
+            # DDP averages gradients over processes, whose shares may differ in size
             self.manual_backward(losses.total * (share.own * self.trainer.world_size / share.whole))
             optimiser.step()
             self.untoggle_optimizer(optimiser)
@@ -111,7 +111,7 @@ class Game(pl.LightningModule):
             self.flush()
 
     def _note(self, player: str, losses: Losses, weight: float) -> None:
-        """Keep the metrics of the whole batch, of which this process has a share of that weight.
+        """Keep the metrics of the whole batch, of which this process has a share of a weight.
 
         Raises:
             TrainingError: the loss is not finite, as all processes see it.
@@ -128,7 +128,7 @@ class Game(pl.LightningModule):
         self.pending += [(f"train/{name}", value, self.done) for name, value in metrics]
 
     def flush(self) -> None:
-        """Hand over the metrics of the steps since the last time."""
+        """Log the metrics of the steps since the last call."""
         metrics = [(name, float(value), step) for name, value, step in self.pending]
         self.pending.clear()
         if metrics:
@@ -138,25 +138,25 @@ class Game(pl.LightningModule):
             self.record(metrics)
 
     def record(self, metrics: Metrics) -> None:
-        """Hand metrics to whoever logs them, and to the curves."""
+        """Add metrics to the curves, and log them."""
         self.curves.add(metrics)
         if self.log_metrics:
             self.log_metrics(metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of steps, from which the order of the data and the noise follow, and the curves so far."""
+        """Save the number of steps, which determines the order of the data and the noise, and the curves."""
         checkpoint["done"], checkpoint["curves"] = self.done, self.curves.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from the count of steps."""
+        """Restore the number of steps and the curves."""
         self.done = checkpoint["done"]
         self.curves.load(checkpoint["curves"])
 
     def hold(self, checkpoint: Any) -> None:
-        """Refuse what is no checkpoint of this game.
+        """Refuse a tree that is not a checkpoint of this training.
 
         Raises:
-            ValueError: why it is none.
+            ValueError: the reason.
         """
         try:
             found = Checkpoint.model_validate(checkpoint)
@@ -173,10 +173,10 @@ class Game(pl.LightningModule):
                 tensors.assert_finite(kept)
 
     def check(self) -> None:
-        """Refuse weights that are not finite, before they are kept.
+        """Refuse weights that are not finite, before they are saved.
 
         Raises:
-            TrainingError: a loss was finite, and yet its gradient was not.
+            TrainingError: a loss was finite, but not its gradient.
         """
         if not all(weights.isfinite().all() for weights in self.average.parameters()):
             raise TrainingError(
@@ -184,7 +184,7 @@ class Game(pl.LightningModule):
             )
 
     def _schedule(self) -> float:
-        """Return the share of the peak learning rate: a linear rise, a plateau, a linear fall to 0."""
+        """Return the factor of the peak learning rate: a linear rise, a plateau, a linear fall to 0."""
         rise = (self.done + 1) / max(1, self.settings.warmup_steps)
         left = (self.steps - self.done) / self.steps
         return min(1.0, rise, left / self.settings.cooldown if self.settings.cooldown else 1.0)

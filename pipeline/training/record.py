@@ -13,7 +13,7 @@ from pipeline.system.project import REPORTS
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Which tracked run a training belongs to: reports/train/run.json, beside the model and never inside it.
+    """The tracked run of a training: reports/train/run.json, beside the model and never inside it.
 
     `training` is the training's fingerprint; `began` and `ended` are seconds since 1970, perhaps with pauses between.
     """

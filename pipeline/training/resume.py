@@ -1,4 +1,8 @@
-"""A training in progress: what must outlive a kill lies in .pipeline/work/<fingerprint> of the main repository."""
+"""A training in progress, in .pipeline/work/<fingerprint> of the main repository: a killed training resumes from it.
+
+A training resumes where its data, params, code and environment are the same; otherwise its fingerprint is another one,
+and it begins at step 0.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ FORGET = "remove it, and the training goes on without"
 
 
 def fingerprint(what: Mapping[str, Any]) -> str:
-    """Return a digest of what a training depends on, and of all code of this package that is imported by now."""
+    """Return a digest of what a training depends on, and of the modules of this package that are imported so far."""
     specs = [spec for module in list(sys.modules.values()) if (spec := getattr(module, "__spec__", None))]
     files = {str(spec.origin) for spec in specs if spec.name.partition(".")[0] == PACKAGE}
     code = disk.sha256(*(Path(file) for file in sorted(files)))
@@ -33,14 +37,14 @@ def fingerprint(what: Mapping[str, Any]) -> str:
 
 
 def folder() -> Path:
-    """Return where the trainings in progress lie."""
+    """Return the folder of all trainings in progress."""
     return project.main_root() / ".pipeline" / "work"
 
 
 class Resumable:
-    """The folder of one training: its lock, checkpoints, the record of its run, and the metrics on their way there.
+    """The folder of one training: its lock, checkpoints, the record of its run, and the metrics not yet uploaded.
 
-    It stays until what the training made is safe in DVC's cache: until `evaluate` has it.
+    It is kept until the model is safe in DVC's cache, which is when `evaluate` runs.
     """
 
     def __init__(self, name: str) -> None:
@@ -52,12 +56,12 @@ class Resumable:
 
     @classmethod
     def all(cls) -> list[Resumable]:
-        """Return the trainings whose folders lie there."""
+        """Return all trainings in progress."""
         return [cls(path.name) for path in sorted(folder().glob("*")) if path.is_dir()]
 
     @property
     def record(self) -> RunRecord | None:
-        """The run that the training began, if it was killed after that."""
+        """The tracked run of the training, if it was killed after it had begun one."""
         return disk.read_json(self._run, RunRecord, FORGET) if self._run.is_file() else None
 
     @record.setter
@@ -65,7 +69,7 @@ class Resumable:
         disk.write_json(self._run, asdict(value))
 
     def ticket(self) -> str:
-        """Return a word that is this training's own, by which its run is found though a kill came before the record."""
+        """Return a unique id of this training, by which its run is found if a kill came before the record."""
         path = self.folder / "ticket.json"
         if not path.is_file():
             disk.write_json(path, uuid.uuid4().hex)
@@ -73,30 +77,30 @@ class Resumable:
 
     @property
     def trainer(self) -> Process | None:
-        """The process that is at it, if there is one."""
+        """The process that trains, if one does."""
         return locks.holder(self._lock)
 
     @property
     def steps(self) -> int:
-        """Steps of the newest checkpoint."""
+        """Number of steps of the newest checkpoint."""
         return max(map(checkpoints.steps, checkpoints.saved(self.checkpoints)), default=0)
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """Size on disk, in bytes."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     @property
     def idle(self) -> float:
-        """Seconds since something was written."""
+        """Seconds since the last write."""
         return time.time() - max((path.stat().st_mtime for path in self.folder.rglob("*")), default=0.0)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep every other trainer away.
+        """Hold the lock of the training.
 
         Raises:
-            TrainingError: one is at work, or the folder cannot be written.
+            TrainingError: another process holds it, or the folder cannot be written.
         """
         with ExitStack() as stack:
             try:
@@ -113,12 +117,12 @@ class Resumable:
             yield
 
     def retire(self) -> None:
-        """Remove the folder of a finished training, once all its metrics have arrived."""
+        """Remove the folder of a finished training, once all its metrics are uploaded."""
         if self.folder.is_dir() and not self.spool.count() and not self.spool.status:
             self.clear()
 
     def clear(self) -> bool:
-        """Remove the folder, and say whether that was done: a living trainer keeps it."""
+        """Remove the folder unless a trainer holds it; return whether it was removed."""
         try:
             with locks.locked(self._lock):
                 shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Metrics on their way to the tracking store: kept on disk until they are there, each of them once and in order."""
+"""A queue on disk of metrics for the tracking store: each is uploaded once and in order, across kills."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.system.errors import TrackingError
 from pipeline.training.curves import Metrics
 
 MOST = 256 * 2**20
-"""Bytes that may wait; what comes after is dropped, and that is said."""
+"""Largest size of the queue in bytes; later metrics are dropped, with a warning."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS items (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS said (key TEXT PRIMARY KEY, value TEXT);
 
 @dataclass(frozen=True)
 class Item:
-    """A metric, or where `png` is set a picture, of a step, at a time in milliseconds since 1970."""
+    """A metric, or a picture if `png` is set, of a step, with its time in milliseconds since 1970."""
 
     id: int
     name: str
@@ -41,27 +41,27 @@ class Item:
 
 
 class Spool:
-    """A file of metrics and pictures. What is added twice, by a training that goes on, is kept once: the first time.
+    """An SQLite file of metrics and pictures. What a resumed training adds again is kept once, as the first time.
 
     A sent item stays until `forget`, so that the same step of a resumed training is known to have been sent.
     """
 
     def __init__(self, path: Path) -> None:
-        """Set the file, which is made with the first item."""
+        """Set the path of the file, which the first item creates."""
         self.path = path
 
     def add(self, metrics: Metrics) -> None:
-        """Take metrics in."""
+        """Add metrics."""
         now = _now()
         # SQLite has no NaN: it stores one as NULL
         self._insert([(name, step, now, value, None) for name, value, step in metrics])
 
     def add_picture(self, name: str, step: int, png: bytes) -> None:
-        """Take a picture in."""
+        """Add a picture."""
         self._insert([(name, step, _now(), None, png)])
 
     def waiting(self, most: int) -> list[Item]:
-        """Return the oldest items that were not sent."""
+        """Return the oldest items that are not uploaded, at most so many."""
         if not self.path.is_file():
             return []
         with self._open() as base:
@@ -74,18 +74,18 @@ class Spool:
             ]
 
     def sent(self, items: list[Item]) -> None:
-        """Note that items have arrived; their pictures are not kept any longer."""
+        """Mark items as uploaded, and drop their pictures."""
         with self._open() as base:
             base.executemany("UPDATE items SET sent = 1, png = NULL WHERE id = ?", [(item.id,) for item in items])
 
     def forget(self, before: int) -> None:
-        """Drop what was sent of the steps before one that no checkpoint goes back behind."""
+        """Drop uploaded items of the steps before that of the oldest checkpoint."""
         if self.path.is_file():
             with self._open() as base:
                 base.execute("DELETE FROM items WHERE sent = 1 AND step < ?", (before,))
 
     def count(self) -> int:
-        """Return how many items wait."""
+        """Return the number of items that are not uploaded."""
         if not self.path.is_file():
             return 0
         with self._open() as base:
@@ -93,7 +93,7 @@ class Spool:
 
     @property
     def status(self) -> str | None:
-        """The status that the run has still to be given."""
+        """The status that the run does not have yet in the tracking store."""
         if not self.path.is_file():
             return None
         with self._open() as base:
@@ -107,7 +107,7 @@ class Spool:
 
     @property
     def ended(self) -> int:
-        """When that status was given, in milliseconds since 1970."""
+        """Time of that status, in milliseconds since 1970."""
         with self._open() as base:
             return int(base.execute("SELECT value FROM said WHERE key = 'ended'").fetchone()[0])
 

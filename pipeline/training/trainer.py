@@ -1,4 +1,4 @@
-"""What makes a training go on where it stopped: checkpoints, and the Trainer that plays a game to its end."""
+"""The Trainer: progress, signals, and checkpoints from which a training resumes."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from pipeline.training.checkpoint_io import SafetensorsIO
 from pipeline.training.game import FLUSH, Game
 
 PATIENCE = 10.0
-"""Seconds that a step and its checkpoint may take once the training is to end, within `processes.GRACE`."""
+"""Seconds in which a step and its checkpoint must be done after a signal, less than `processes.GRACE`."""
 
 
 class Progress(pl.Callback):
-    """Shows how far the training is, with the metrics of the last steps that were handed over."""
+    """Shows a progress bar with the metrics that were logged last."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin where the training goes on."""
+        """Open the bar at the step from which the training resumes."""
         assert isinstance(module, Game)
         self.bar = progress.bar(total=module.steps, initial=module.done, desc="train", unit=" steps")
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
-        """Move on by a step."""
+        """Advance by a step."""
         assert isinstance(module, Game)
         if module.done % FLUSH == 0:
             metrics = trainer.callback_metrics.items()
@@ -49,39 +49,39 @@ class Progress(pl.Callback):
         self.bar.close()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the bar, if there is one by then, so that what is said stands on a line of its own."""
+        """Close the bar if it is open, so that an error begins on a new line."""
         with suppress(AttributeError):
             self.bar.close()
 
 
 class OwnSignals(pl.Callback):
-    """Leaves signals to the program, and has those that end it wait until a step is whole and saved, for some seconds.
+    """Restores the program's signal handlers, and delays those that end it until the current step is saved.
 
-    Lightning's handlers wait for other processes, and end with code 0, a success.
+    Lightning's own handlers wait for other processes, and end with exit code 0, a success.
     """
 
     def __init__(self) -> None:
-        """Keep the handlers that are there before Lightning's."""
+        """Remember the handlers from before Lightning's."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         self.handlers = {number: signal.getsignal(number) for number in numbers}
         self.asked: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Put them back, but for those that end the program."""
+        """Restore them, except those that end the program."""
         for number, handler in self.handlers.items():
             ends = number != signal.SIGUSR1 and callable(handler)
             signal.signal(number, self._note if ends else handler)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Put all of them back."""
+        """Restore all of them."""
         self._put_back()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Put all of them back."""
+        """Restore all of them."""
         self._put_back()
 
     def leave(self) -> None:
-        """End the program by the signal that asked for it; where another process was asked, by SIGTERM."""
+        """End the program by the signal that it received, or by SIGTERM if another process received one."""
         self._put_back()
         os.kill(os.getpid(), self.asked or signal.SIGTERM)
 
@@ -99,18 +99,18 @@ class OwnSignals(pl.Callback):
 
 
 class Checkpoints(pl.Callback):
-    """Saves the training every so many seconds, at each epoch's end, and before it is ended by a signal.
+    """Saves a checkpoint at an interval in seconds, at the end of each epoch, and before a signal ends the training.
 
-    The callbacks before it come first. `settled` is told which step no checkpoint goes back behind.
+    It must be the last callback. `settled` receives the step of the oldest checkpoint: no training resumes before it.
     """
 
     def __init__(self, folder: Path, seconds: float, signals: OwnSignals, settled: Callable[[int], None]) -> None:
-        """Set where, how often, who knows of signals, and who is told."""
+        """Set the folder, the interval in seconds, and who receives signals and the oldest step."""
         self.folder, self.seconds, self.signals, self.settled = folder, seconds, signals, settled
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
-        """Save when it is time; after its last step an epoch lacks what its end adds, so that one waits."""
+        """Save if the interval is over; after an epoch's last step, `on_train_epoch_end` saves instead."""
         assert isinstance(module, Game)
         # clocks differ between processes, and all have to take part
         due = bool(self.signals.asked) or time.monotonic() - self.saved >= self.seconds
@@ -142,14 +142,14 @@ def fit(
     callbacks: Sequence[pl.Callback] = (),
     settled: Callable[[int], None] = lambda step: None,
 ) -> Family:
-    """Train until the last step, from the newest checkpoint in a folder, and return the averaged family on the CPU.
+    """Train to the last step, from the newest checkpoint in a folder, and return the averaged family on the CPU.
 
     Raises:
         TrainingError: a loss was not finite, no checkpoint is whole or one cannot be written, a process of several
             was lost, or the training ended before its last step.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    # Lightning takes it that batches begin anew, which these do not: which they are follows from the count of steps
+    # Lightning expects batches to start from the first, but these follow from the number of steps
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     newest = checkpoints.newest(folder)
     distributed.launch(runtime.devices, runtime.nodes)
@@ -185,7 +185,7 @@ def fit(
 
 
 def _strategy(runtime: RuntimeParams, players: int) -> Strategy | str:
-    """Return how processes share the work; a player's step leaves the other players' weights without gradients."""
+    """Return the strategy; with several players, a step leaves the weights of the others without gradients."""
     if runtime.processes == 1:
         return "auto"
     return DDPStrategy(find_unused_parameters=players > 1)

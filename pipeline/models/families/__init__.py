@@ -1,4 +1,4 @@
-"""The kinds of models: one file each, named below, with a section in params.yaml and a class in sections.py."""
+"""Families of models: a file each, with a section in params.yaml and its class in params/sections.py."""
 
 from __future__ import annotations
 

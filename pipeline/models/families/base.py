@@ -1,4 +1,4 @@
-"""The seam between models and training: a family is a game, in which each player minimises its own loss."""
+"""The seam between models and training: a family is a game, whose players each minimise their own loss."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pipeline.system.rng import Noise, torch_rng
 UNLABELLED = -1
 """Label of an item without a class, and of a sample of any class."""
 CHUNK = 256
-"""Latents that are drawn together: latent i is a function of seed and i, however many are asked for."""
+"""Latents that one generator draws: latent i is a function of seed and i, whatever n is."""
 TILE = 64
-"""Latents that are decoded together, always: with another number of rows a matrix product rounds otherwise."""
+"""Latents in a batch of the decoder, always: a matrix product rounds differently with another number of rows."""
 
 
 class Batch(NamedTuple):
@@ -50,8 +50,8 @@ class Family(nn.Module, ABC):
     Attributes:
         Params: the class of its section in params.yaml, which the constructor takes.
         players: names of the child modules that are trained, each with its own optimiser, updated in this order.
-        training_only: names of the child modules that sampling and reconstruction do without; they are not saved.
-        amortised: whether `project` is one pass of a network, cheap enough to look at after every epoch.
+        training_only: names of the child modules that sampling and reconstruction do not need; they are not saved.
+        amortised: whether `project` is one pass of a network, cheap enough to log reconstructions after every epoch.
     """
 
     Params: ClassVar[type[Section]]
@@ -60,24 +60,24 @@ class Family(nn.Module, ABC):
     training_only: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, spec: DataSpec) -> None:
-        """Set what the data look like."""
+        """Set the spec of the data."""
         super().__init__()
         self.spec = spec
 
     @property
     def exact(self) -> bool:
-        """Whether `elbo`, where `score` tells it, is that of the stored values, so that bits can be told from it."""
+        """Whether the `elbo` of `score` is that of the stored values, so that bits per dimension follow from it."""
         return False
 
     @abstractmethod
     def optimiser(self, player: str) -> OptimiserSettings:
-        """Return how a player is optimised."""
+        """Return the settings of a player's optimiser."""
 
     @abstractmethod
     def loss(self, player: str, batch: Batch, noise: Noise, progress: float) -> Losses:
         """Return the loss of a player, the mean over a batch.
 
-        All its randomness is `noise`; progress is the share of steps done.
+        Its only randomness is `noise`; progress is the share of steps done, in [0, 1).
         """
 
     @abstractmethod
@@ -88,8 +88,8 @@ class Family(nn.Module, ABC):
     def decode(self, z: Tensor, u: Tensor | None = None) -> Tensor:
         """Return the items that latents stand for, (n, *spec.x_shape).
 
-        Where these are tokens, u (n, length) in [0, 1) leaves to chance which: each is the one at that quantile of its
-        distribution; without u it is the likeliest.
+        For tokens, u (n, length) in [0, 1) are the quantiles of their distributions to take; without u, the likeliest
+        token is taken.
         """
 
     @abstractmethod
@@ -101,22 +101,22 @@ class Family(nn.Module, ABC):
         return None
 
     def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the metrics that only this family has, over held-out items: one an item, (n,), or one in all, ()."""
+        """Return metrics of this family over held-out items: a value for each item, (n,), or one for all, ()."""
         return {}
 
     def bounds(self, x: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return bounds of log p(x) that take many passes an item, in nats, (n,); none without a likelihood."""
+        """Return bounds of log p(x) that take many passes for each item, in nats, (n,); none without a likelihood."""
         return {}
 
     def check(self) -> None:
-        """Refuse finite weights that stand for no model.
+        """Refuse weights that are finite and yet invalid.
 
         Raises:
             ValueError: which ones, and why.
         """
 
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
-        """Do what follows the last step of training, given all of train in batches, its items in a random order."""
+        """Run once after the last step of training, on all of train in batches, its items in a random order."""
 
     def sample(self, n: int, seed: int, first: int = 0, label: int = UNLABELLED) -> Tensor:
         """Draw n samples (n, *spec.x_shape), from number `first`; sample i is a function of seed and i, to the bit.
@@ -135,7 +135,7 @@ class Family(nn.Module, ABC):
 
     @torch.no_grad()
     def decode_apart(self, z: Tensor, u: Tensor | None = None) -> Tensor:
-        """Return what `decode` makes of latents, none of which depends on the others, nor on how many they are."""
+        """Return `decode` of latents, such that no item depends on the other latents or on their number."""
         n, lacking = len(z), -len(z) % TILE or TILE * (len(z) == 0)
         z = F.pad(z, (0, 0, 0, lacking))
         u = None if u is None else F.pad(u, (0, 0, 0, lacking))
@@ -143,7 +143,7 @@ class Family(nn.Module, ABC):
         return torch.cat([self.decode(z[tile], None if u is None else u[tile]) for tile in tiles])[:n]
 
     def reconstruct(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return what the model makes of given items, (n, *spec.x_shape)."""
+        """Return reconstructions of items, (n, *spec.x_shape)."""
         z = self.project(x, rng)
         with torch.no_grad():
             return self.decode(z)

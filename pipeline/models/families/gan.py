@@ -74,7 +74,7 @@ class Gan(Family):
         return self.adversarial.log_prob(x, self.generator(z))
 
     def project(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return the latents whose samples are nearest to given items in squared error, by Adam from seeded starts."""
+        """Return the latents whose samples are nearest to items in squared error, found by Adam from seeded starts."""
         starts = self.params.projection_starts
         target = x.repeat(starts, *[1] * (x.dim() - 1))
         z = self.latents(starts * len(x), rng).to(x.device).requires_grad_()

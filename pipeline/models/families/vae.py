@@ -19,9 +19,9 @@ from pipeline.params.sections import VaeParams
 from pipeline.system.rng import Noise
 
 LOGVAR = (-12.0, 8.0)
-"""Bounds of the posterior's log variance: outside of them, float32 gains nothing."""
+"""Bounds of the posterior's log variance, beyond which float32 is not accurate."""
 DRAWS = 64
-"""Of z an item, for the importance-weighted bound."""
+"""Draws of z for each item, for the importance-weighted bound."""
 ACTIVE = 0.01
 """A latent unit is active where the variance of its posterior mean over data exceeds this (Burda et al. 2016)."""
 
@@ -43,7 +43,7 @@ class Autoencoder(nn.Module):
 
 
 class Vae(Family):
-    """A game of one: the autoencoder maximises the evidence lower bound."""
+    """One player: the autoencoder maximises the evidence lower bound."""
 
     Params = VaeParams
     players: ClassVar[tuple[str, ...]] = ("autoencoder",)
@@ -58,7 +58,7 @@ class Vae(Family):
 
     @property
     def exact(self) -> bool:
-        """Whether its likelihood is one of the stored values."""
+        """Whether its likelihood is that of the stored values."""
         return self.autoencoder.likelihood.exact
 
     def optimiser(self, player: str) -> OptimiserSettings:
@@ -106,7 +106,7 @@ class Vae(Family):
     def score(self, batches: Iterable[Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         """Return nats of each item, and active_units.
 
-        The ELBO is that under N(0, I), whatever samples are drawn from; it takes one draw of z an item.
+        The ELBO is that under N(0, I), whatever the prior of samples; it takes one draw of z for each item.
         """
         likelihood = self.autoencoder.likelihood
         noise, mus, rows = Noise(rng), [], []
@@ -133,12 +133,12 @@ class Vae(Family):
         return {"iw_elbo": torch.logsumexp(torch.stack(weights), 0) - math.log(DRAWS)}
 
     def check(self) -> None:
-        """Refuse a prior that is no distribution."""
+        """Refuse a prior that is not a distribution."""
         self.prior.check()
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Tensor], rng: torch.Generator) -> None:
-        """Fit the prior to the aggregate posterior: one draw of z an item, of as many items as it asks for."""
+        """Fit the prior to the aggregate posterior: one draw of z for each item, of as many items as it takes."""
         noise = Noise(rng)
         self.prior.fit((_draw(*self.autoencoder.posterior(x), noise) for x in batches), rng)
 

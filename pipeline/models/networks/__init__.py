@@ -1,4 +1,4 @@
-"""Encoders, decoders and critics: one file a layout of the data, each with its network of every kind."""
+"""Encoders, decoders and critics: a file for each layout of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks of all layouts are built of.
+"""Layers that networks of all layouts share.
 
 Normalisation is GroupNorm: it has no state over batches, so results do not depend on how a batch is split.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 COARSEST = 8
-"""Sides are halved until none is longer."""
+"""Longest side of the coarsest grid: sides are halved until they are no longer."""
 GROUP = 8
 """Channels that are normalised together."""
 
@@ -55,7 +55,7 @@ def norm(channels: int) -> nn.Module:
 def embedding(vocab_size: int, channels: int) -> nn.Conv1d:
     """Return a layer from points of the simplex (n, vocab_size, length) to embeddings of variance 1.
 
-    Of one-hot inputs the usual start, for inputs that are all active, would leave next to nothing.
+    The usual initialisation assumes that all inputs are active, and would make those of one-hot inputs vanish.
     """
     layer = nn.Conv1d(vocab_size, channels, 1, bias=False)
     nn.init.normal_(layer.weight)

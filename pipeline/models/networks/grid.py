@@ -22,7 +22,7 @@ CRITIC_PATCH = 2
 
 
 class Patches(nn.Module):
-    """Cut squares of `patch` pixels into channels; what a side lacks to a whole number of them repeats its edge."""
+    """Cut squares of `patch` pixels into channels; a side is padded to a whole number of them by its edge."""
 
     def __init__(self, patch: int) -> None:
         """Set the side of a patch, in pixels."""
@@ -53,7 +53,7 @@ class Up(nn.Module):
 
 
 class Flatten(nn.Module):
-    """Make vectors of grids, place by place: as they lie in memory, so that nothing is copied."""
+    """Flatten grids in the order of memory, channels last, so that nothing is copied."""
 
     def forward(self, h: Tensor) -> Tensor:
         """Return (n, height * width * channels)."""
@@ -61,7 +61,7 @@ class Flatten(nn.Module):
 
 
 class Unflatten(nn.Module):
-    """Make grids of vectors: the way back from `Flatten`."""
+    """The inverse of `Flatten`."""
 
     def __init__(self, channels: int, sides: tuple[int, int]) -> None:
         """Set the sizes of a grid."""
@@ -130,6 +130,6 @@ class Critic(nn.Sequential):
         for fine, coarser in pairwise(shape.widths):
             layers += [nn.SiLU(), spectral_norm(nn.Conv2d(fine, coarser, 3, stride=2, padding=1))]
         layers += [Residual(nn.Conv2d, shape.widths[-1], normalised=False, wrap=spectral_norm) for _ in range(blocks)]
-        # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
+        # while all items are within the margin, a bias has only rounding noise as its gradient, which Adam scales up
         layers += [nn.SiLU(), Flatten(), spectral_norm(nn.Linear(shape.flat, 1, bias=False))]
         super().__init__(*layers)

@@ -18,7 +18,7 @@ CRITIC_PATCH = 2
 
 
 class Patches(nn.Module):
-    """Make channels of `patch` neighbours; what is lacking to a whole number of patches is zero."""
+    """Make channels of `patch` neighbours; padded with zeros to a whole number of patches."""
 
     def __init__(self, patch: int) -> None:
         """Set the length of a patch."""
@@ -50,7 +50,7 @@ class Up(nn.Module):
 
 
 class Places(nn.Module):
-    """Share a vector (n, size) out to places, (n, channels, places)."""
+    """Divide a vector (n, size) among places, (n, channels, places)."""
 
     def __init__(self, channels: int, places: int) -> None:
         """Set the sizes."""
@@ -58,15 +58,15 @@ class Places(nn.Module):
         self.channels, self.places = channels, places
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return (n, channels, places); what the vector lacks is zero."""
+        """Return (n, channels, places), padded with zeros."""
         return F.pad(z, (0, self.channels * self.places - z.shape[1])).view(len(z), self.channels, self.places)
 
 
 class Gather(nn.Module):
-    """Gather places (n, channels, places) into vectors (n, size): the way back from `Places`."""
+    """Gather places (n, channels, places) into vectors (n, size): the inverse of `Places`."""
 
     def __init__(self, size: int) -> None:
-        """Set the size; what is more is left out."""
+        """Set the size, to which vectors are truncated."""
         super().__init__()
         self.size = size
 
@@ -102,16 +102,16 @@ class Decoder(nn.Sequential):
 
 
 class Critic(nn.Sequential):
-    """Items (n, channels, length) to numbers (n, 1): the mean of what it says of each place.
+    """Items (n, channels, length) to numbers (n, 1): the mean over places.
 
-    Of numbers each layer is at most 1-Lipschitz (Miyato et al. 2018); of tokens a penalty on its slopes bounds them.
+    For numbers each layer is at most 1-Lipschitz (Miyato et al. 2018); for tokens a gradient penalty bounds the slopes.
     """
 
     def __init__(self, spec: DataSpec, width: int, blocks: int) -> None:
         """Set the sizes; `blocks` residual blocks stand at each resolution."""
         wrap: Wrap = unwrapped if spec.kind == "tokens" else spectral_norm
         layers, coarse, _ = _down(spec, width, blocks, CRITIC_PATCH, normalised=False, wrap=wrap)
-        # a bias would have only rounding noise for a gradient, while no item is past its margin: Adam makes steps of it
+        # while all items are within the margin, a bias has only rounding noise as its gradient, which Adam scales up
         last = wrap(nn.Conv1d(coarse, 1, 1, bias=False))
         super().__init__(*layers, last, nn.AdaptiveAvgPool1d(1), nn.Flatten())
 
