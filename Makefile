@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-all check docs bench bench-check ui
+.PHONY: help setup repro test test-all check docs docs-site bench bench-check ui
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -43,6 +43,10 @@ check: $(READY) ## Lint, types, import layers, generated pages
 
 docs: $(READY) ## Write the pages that are made from code
 	@python docs/write_params.py
+
+docs-site: $(READY) ## Build the documentation as a site in site/
+	@python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@mkdocs build --strict
 
 bench: $(READY) ## Measure speed against what people would use instead, growth, serving, and what scores are worth
 	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
