@@ -1,1 +1,1 @@
-"""How good a model is: extractors, metrics, pictures, and the report."""
+"""Evaluation of a model: feature extractors, metrics, pictures, and the report."""

@@ -1,4 +1,4 @@
-"""Models that anyone could write in an afternoon, whose scores show whether a network has learnt anything."""
+"""Trivial models, whose scores show whether a network has learnt anything."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pipeline.evaluation.ngrams import NGram
 
 ORDERS = {"unigram": 1, "bigram": 2, "5-gram": 5}
 TOKENS = 10_000_000
-"""Of train that n-grams are counted in, at most: they take some 175 bytes a token."""
+"""Tokens of train from which n-grams are counted, at most: counting takes some 175 bytes per token."""
 PIECE = 256
-"""Items that are held as floats at a time."""
+"""Items held as floats at a time."""
 
 
 class Baseline(Protocol):
-    """A model of stored items."""
+    """A baseline model of stored items."""
 
     def sample(self, n: int, rng: np.random.Generator) -> Stored:
         """Draw n items."""
         ...
 
     def nats(self, items: Stored) -> NDArray[np.float64] | None:
-        """Return -log p of each item, (n,); None where there is no such thing."""
+        """Return -log p of each item, (n,), or None if the baseline has no density."""
         ...
 
 
 class ClassMean:
-    """The mean item of a class, with normal noise as wide as the class is at each value."""
+    """The mean item of a class, plus normal noise with the standard deviation of the class at each value."""
 
     def __init__(self, items: Stored, labels: NDArray[np.integer], spec: DataSpec) -> None:
-        """Take the means and deviations, a piece of the items at a time."""
+        """Compute the mean and the standard deviation of each class, PIECE items at a time."""
         self.spec = spec
         classes, rows, counts = np.unique(labels, return_inverse=True, return_counts=True)
         sums, squares = np.zeros((2, len(classes), *spec.shape))
@@ -49,7 +49,7 @@ class ClassMean:
         self.deviations = np.sqrt((squares / n - np.square(self.means)).clip(0))
 
     def sample(self, n: int, rng: np.random.Generator) -> Stored:
-        """Draw a class by its share, and then an item of it."""
+        """Draw a class for each item, in proportion to its share of the data, and then the item from that class."""
         found = np.empty((n, *self.spec.shape), self.spec.dtype)
         for start in range(0, n, PIECE):
             part = found[start : start + PIECE]
@@ -59,11 +59,11 @@ class ClassMean:
         return found
 
     def nats(self, items: Stored) -> None:
-        """Return None."""
+        """Return None: this baseline has no density."""
 
 
 def fitted(data: PreparedData) -> dict[str, Baseline]:
-    """Return the baselines of some data, fitted to train: n-grams of tokens, or the mean of each class."""
+    """Return baselines fitted to train: n-gram models for tokens, otherwise the mean of each class."""
     spec, train = data.spec, data.array("train")
     if spec.kind == "numbers":
         return {"class_mean": ClassMean(train, data.labels("train"), spec)}

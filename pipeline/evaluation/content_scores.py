@@ -1,4 +1,4 @@
-"""What only a content can say of items: of samples, and of real items, which shows what a perfect model would have."""
+"""Scores that a content defines for its items, for samples and for real items: the latter are a perfect model's."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from pipeline.system.errors import ArtifactError
 from pipeline.system.rng import numpy_rng
 
 ITEMS = 1000
-"""Of test that is looked at, at most, and as many samples."""
+"""Items of test that are scored, at most, and as many samples."""
 TRAIN = 50_000
-"""Items of train that copies are looked for in, at most."""
+"""Items of train that are searched for copies, at most."""
 FILE, BASELINES = "own.safetensors", "baselines.json"
 
 
 @dataclass(frozen=True)
 class _About:
-    """What own.safetensors says beside its arrays."""
+    """Metadata of own.safetensors."""
 
     floors: dict[str, float]
     bins: dict[str, int]
@@ -36,9 +36,10 @@ class _About:
 
 @dataclass(frozen=True)
 class Real:
-    """Histograms of real items, which those of samples are held against, and what real items score themselves.
+    """Histograms of real items, with which those of samples are compared, and the scores of real items (floors).
 
-    A floor of a distance is that of items of train from items of test; of another score, its value for items of test.
+    The floor of a distance is the distance between items of train and of test; the floor of any other score is its
+    value for items of test.
     """
 
     histograms: Mapping[str, Any]
@@ -47,7 +48,7 @@ class Real:
 
     @classmethod
     def measure(cls, content: Content, test: Stored, train: Stored, seed: int) -> Self:
-        """Look at stored items of test, and at as many of train."""
+        """Measure stored items of test against as many of train."""
         raws = content.decode(test[:ITEMS])
         histograms, others = content.histograms(raws), {}
         if histograms:
@@ -60,7 +61,7 @@ class Real:
     def score(self, content: Content, samples: Stored, train: Stored) -> dict[str, Estimate]:
         """Return the scores of stored samples by name, each with its floor, `<name>_floor`.
 
-        No more samples are looked at than there were real items, since some scores depend on how many they are.
+        Scores at most as many samples as there were real items, since some scores depend on the number of items.
         """
         raws = content.decode(samples[: self.items])
         found = {
@@ -81,10 +82,10 @@ class Real:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote.
+        """Read own.safetensors.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: the file is missing or damaged.
         """
         from scipy.sparse import csr_array
 
@@ -95,7 +96,7 @@ class Real:
                 parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
                 histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
         except (KeyError, ValueError) as error:
-            raise ArtifactError(f"{folder / FILE}: cannot be read (no histogram: {error}); {disk.CURE}") from error
+            raise ArtifactError(f"{folder / FILE}: cannot be read (invalid histogram: {error}); {disk.CURE}") from error
         return cls(histograms, about.floors, about.items)
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves for those who compare: its protocol, its scores, and the influence of every item."""
+"""What an evaluation saves for comparisons: its protocol, its scores, and the influence of every item."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipeline.system.rng import numpy_rng
 
 @with_config(ConfigDict(extra="allow"))
 class Seeded(TypedDict):
-    """What there is of a protocol in any evidence, whatever the version that wrote it."""
+    """The part of a protocol that evidence holds whatever version of the pipeline wrote it."""
 
     seed: int
 
 
 @with_config(ConfigDict(extra="allow"))
 class Protocol(Seeded):
-    """What protocol.json says of how scores were made; extractors add to it."""
+    """Contents of protocol.json, which describes how scores were computed; extractors add keys of their own."""
 
     digest: str
     extractor_digest: str
@@ -36,7 +36,7 @@ class Protocol(Seeded):
 
 @dataclass(frozen=True)
 class _About:
-    """What influences.safetensors says beside its arrays."""
+    """Metadata of influences.safetensors."""
 
     protocol: Seeded
     scores: dict[str, float]
@@ -44,17 +44,20 @@ class _About:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Scores by name, and how they were made."""
+    """Scores by name, and the protocol by which they were computed."""
 
     protocol: Mapping[str, Any]
     estimates: Mapping[str, Estimate]
 
     def interval(self, name: str) -> tuple[float, float]:
-        """Return the bounds of a score's interval; for one that is not over items, the score itself twice."""
+        """Return the bounds of a score's interval, both of them the score itself if it is not computed over items."""
         return self.estimates[name].interval(numpy_rng(self.protocol["seed"], "interval"))
 
     def write(self, folder: Path) -> None:
-        """Write protocol.json, and all of it as influences.safetensors, with an array <score>/<population> for each."""
+        """Write protocol.json and influences.safetensors.
+
+        The latter holds one array of influences per <score>/<population>, and the protocol and scores as metadata.
+        """
         disk.write_json(folder / "protocol.json", self.protocol)
         parts = {
             f"{name}/{population}": part
@@ -66,10 +69,10 @@ class Evidence:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what an evaluation wrote into a folder.
+        """Read the evidence that an evaluation wrote into a folder.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: influences.safetensors is missing or damaged.
         """
         path = folder / "influences.safetensors"
         arrays, about = sealed.read(path, _About)
@@ -77,15 +80,15 @@ class Evidence:
         for name, part in arrays.items():
             score, _, population = name.partition("/")
             if score not in parts:
-                raise ArtifactError(f"{path}: cannot be read (it has no score {score}); {disk.CURE}")
+                raise ArtifactError(f"{path}: cannot be read (influences of an unknown score, {score}); {disk.CURE}")
             parts[score][population] = part
         return cls(about.protocol, {name: Estimate(about.scores[name], found) for name, found in parts.items()})
 
 
 def protocol(folder: Path) -> Protocol:
-    """Return how the scores in a folder of an evaluation were made.
+    """Return the protocol of the scores in the folder of an evaluation.
 
     Raises:
-        ArtifactError: protocol.json is missing or no protocol.
+        ArtifactError: protocol.json is missing or invalid.
     """
     return disk.read_json(folder / "protocol.json", Protocol)

@@ -1,4 +1,4 @@
-"""A model of tokens that counts what follows what: n-grams with interpolated, modified Kneser-Ney smoothing."""
+"""An n-gram model of tokens with interpolated, modified Kneser-Ney smoothing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Ids = NDArray[np.int64]
 Chances = NDArray[np.float64]
 
 AT_ONCE = 2**20
-"""How many tokens are scored at a time, which bounds the memory and changes no score."""
+"""Tokens scored at a time; bounds memory and does not affect scores."""
 
 NO_KEY = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one length: each is a context, by the id of an n-gram shorter by one, and the token after it.
+    """The n-grams of one length: each is a context (the id of an n-gram shorter by one) and the token after it.
 
     Attributes:
-        keys: context * vocab_size + token, rising, and then NO_KEY, (grams + 1,); where an n-gram stands is its id.
-        chances: probability of the token after the context that is the n-gram's own, (grams,).
-        spare: probability that is left to the context without its first token, (contexts,).
+        keys: context * vocab_size + token, ascending, then NO_KEY, (grams + 1,); the index of a key is the n-gram's id.
+        chances: discounted probability of the token after the context, without the share of shorter contexts, (grams,).
+        spare: probability mass that each context passes on to the context without its first token, (contexts,).
     """
 
     keys: Ids
@@ -34,36 +34,36 @@ class Level:
 
 
 class NGram:
-    """Tells the next token by the order - 1 before it, of which the start of an item can be one.
+    """Predicts the next token from the order - 1 tokens before it, one of which can be the start of an item.
 
-    Each length of context takes discounts off its counts, and spreads what that frees as the next shorter one does,
-    which counts after how many tokens an n-gram is found, and not how often (Kneser and Ney 1995; interpolated, with
-    three discounts a length, by Chen and Goodman 1999, as "modified Kneser-Ney"). What begins with the start follows
-    nothing, and keeps its plain count. The shortest, without any context, gives each token one count more than it has,
-    so that nothing is impossible.
+    Each context length discounts its counts, and distributes the freed probability mass by the next shorter length,
+    which counts the distinct tokens before an n-gram instead of its occurrences (Kneser and Ney 1995). Interpolation
+    and three discounts per length are those of "modified Kneser-Ney" (Chen and Goodman 1999). No token precedes an
+    n-gram that begins with the start of an item, so such an n-gram keeps its plain count. The shortest length, which
+    has no context, adds one to the count of each token, so that every token has a positive probability.
     """
 
     def __init__(self, order: int, vocab_size: int) -> None:
-        """Set the length of the n-grams, at least 1, and how many tokens there are."""
+        """Set the length of the n-grams, at least 1, and the size of the vocabulary."""
         self.order, self.vocab_size = order, vocab_size
 
     def fit(self, items: Stored) -> None:
         """Count the n-grams of items, (n, length)."""
         self.length, self.dtype = items.shape[1], items.dtype
         keys, counts = self._count(items)
-        alone = counts[0][: self.vocab_size] + 1  # without the start, which is never next
+        alone = counts[0][: self.vocab_size] + 1  # the start is never the next token
         self.chances = alone / alone.sum()
         self.levels = [self._level(keys[k], counts[k], len(counts[k - 1])) for k in range(1, self.order)]
 
     def nats(self, items: Stored) -> Chances:
-        """Return -log p of each item (n, length), all of its positions together, (n,)."""
+        """Return -log p of each item (n, length), summed over its positions, (n,)."""
         found, step = np.zeros(len(items)), max(1, AT_ONCE // max(1, items.shape[1]))
         for begin in range(0, len(items), step):
             found[begin : begin + step] = self._nats(items[begin : begin + step])
         return found
 
     def sample(self, n: int, rng: np.random.Generator) -> Stored:
-        """Draw n items as long as those that were counted, of their type."""
+        """Draw n items with the length and dtype of the items that the model was fitted to."""
         samples = np.empty((n, self.length), self.dtype)
         below = np.cumsum(self.chances)
         sums = [np.concatenate([[0.0], np.cumsum(level.chances)]) for level in self.levels]
@@ -74,7 +74,7 @@ class NGram:
             for level, total, context, u in zip(self.levels, sums, contexts, drawn[1:], strict=False):
                 begin, end = (np.searchsorted(level.keys, each * self.vocab_size) for each in (context, context + 1))
                 gram = np.searchsorted(total, total[begin] + u, "right") - 1
-                # a context that keeps the choice to itself overrides the shorter ones
+                # a draw within the context's own mass overrides the choice of shorter contexts
                 own = u < total[end] - total[begin]
                 tokens = np.where(own, level.keys[np.minimum(gram, end - 1)] % self.vocab_size, tokens)
             samples[:, column] = tokens
@@ -92,7 +92,7 @@ class NGram:
             pairs = ids[:, :-1] * self.vocab_size + tokens[:, k:]
             known, ids, times = np.unique(pairs, return_inverse=True, return_counts=True)
             context, last = known // self.vocab_size, known % self.vocab_size
-            # what an n-gram is without its first token is among the n-grams shorter by one
+            # an n-gram without its first token is one of the n-grams shorter by one
             suffixes = last if k == 1 else self._find(keys[-1], suffixes[context], last)
             keys.append(np.append(known, NO_KEY))
             after = np.bincount(suffixes, minlength=len(counts[-1]))
@@ -102,12 +102,12 @@ class NGram:
         return keys, counts
 
     def _level(self, keys: Ids, counts: Ids, contexts: int) -> Level:
-        """Return the n-grams of one length with what is their own and what they leave."""
+        """Return the n-grams of one length with discounted probabilities and the mass left to shorter contexts."""
         context = keys[:-1] // self.vocab_size
         total = np.bincount(context, counts, contexts)
         discount = discounts(counts)[np.minimum(counts, 3)]
         freed = np.bincount(context, discount, contexts)
-        # nothing follows a context that is there only at the end of items
+        # a context that occurs only at the end of items has no next token
         spare = np.divide(freed, total, out=np.ones(contexts), where=total > 0)
         return Level(keys, (counts - discount) / total[context], spare)
 
@@ -117,27 +117,28 @@ class NGram:
         for k, level in enumerate(self.levels, 1):
             context = ids[:, :-1]
             ids = self._find(level.keys, context, tokens[:, k:])
-            # an id of -1, which is none, takes what stands last
+            # an id of -1 (no n-gram) selects the appended last element
             own = np.append(level.chances, 0.0)[ids]
             chances[:, k - 1 :] = own + np.append(level.spare, 1.0)[context] * chances[:, k - 1 :]
         found: Chances = -np.log(chances).sum(1)
         return found
 
     def _started(self, items: Stored) -> Ids:
-        """Return items with a start, which is a token that no item has, before them."""
+        """Return items with a start token, which no item contains, in front."""
         return np.pad(items.astype(np.int64), ((0, 0), (1, 0)), constant_values=self.vocab_size)
 
     def _find(self, keys: Ids, context: Ids, tokens: Ids) -> Ids:
-        """Return the ids of n-grams, -1 of those that are not there, as none is whose context is -1."""
+        """Return the ids of n-grams, -1 for unknown ones; an n-gram whose context is -1 is unknown."""
         wanted = context * self.vocab_size + tokens
         places = np.searchsorted(keys, wanted)
         return np.where(keys[places] == wanted, places, -1)
 
 
 def discounts(counts: Ids) -> Chances:
-    """Return what is taken off counts of 0, 1, 2, and 3 or more, by how many n-grams have each (Chen and Goodman 1999).
+    """Return the discounts of counts 0, 1, 2, and 3 or more, from the numbers of n-grams with each count.
 
-    Each of these numbers is one more than it is, so that none is zero, and no discount is below that of a count of 1.
+    The formulas are those of Chen and Goodman (1999), except that each number of n-grams is increased by one, so that
+    none is zero, and that no discount is below that of a count of 1.
     """
     ones, twos, threes, fours = np.bincount(np.minimum(counts, 5), minlength=6)[1:5] + 1
     least = ones / (ones + 2 * twos)

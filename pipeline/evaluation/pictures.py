@@ -1,4 +1,4 @@
-"""What a person looks at beside the scores of a model."""
+"""Pictures, texts and sounds that a person inspects beside the scores of a model."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipeline.system.rng import torch_rng
 SHOWN, COLUMNS = 128, 16
 PAIRS, PATHS, STEPS = 16, 8, 16
 READ = 16
-"""Items that a page shows as a person reads or hears them."""
+"""Items shown on a page as text or audio."""
 
 
 def draw(
     model: Model, train: Stored, originals: Raws, x_hat: Raws, rows: NDArray[np.int64], copied: Copies, seed: int
 ) -> dict[str, Image]:
-    """Return pictures by name: samples, reconstructions, ways between samples, traversals, and nearest neighbours.
+    """Return pictures by name: samples, reconstructions, interpolations, latent traversals, and nearest neighbours.
 
-    `rows` are the items of train that samples were compared with.
+    `rows` are the indices in train of the items with which samples were compared.
     """
     content = model.content
     walks = traverse(model.family, torch_rng(seed, "traverse"))
@@ -39,7 +39,7 @@ def draw(
 
 
 def read(model: Model, originals: Raws, x_hat: Raws, seed: int) -> dict[str, str]:
-    """Return samples and reconstructions as parts of a page, by name, where a person would rather read or hear them."""
+    """Return samples and reconstructions as HTML by name, for contents that are better read or heard than pictured."""
     content = model.content
     found = {
         "samples": content.html(content.decode(model.sample(READ, seed))),
@@ -49,7 +49,7 @@ def read(model: Model, originals: Raws, x_hat: Raws, seed: int) -> dict[str, str
 
 
 def _nearest(model: Model, seed: int, train: Stored, rows: NDArray[np.int64], copied: Copies) -> Image:
-    """Return the samples that lie nearest to an item of train, the nearest first, with that item below each."""
+    """Return the samples that are nearest to an item of train, in order of distance, with that item below each."""
     order = np.argsort(copied.distances)[:PAIRS]
     samples = np.concatenate([model.sample(1, seed, int(i)) for i in order])
     sources = train[rows[copied.sources[order]]]
@@ -58,7 +58,7 @@ def _nearest(model: Model, seed: int, train: Stored, rows: NDArray[np.int64], co
 
 @torch.no_grad()
 def _between(model: Model, seed: int) -> Stored:
-    """Return paths between pairs of samples, on great circles (White 2016), a path a row."""
+    """Return interpolations between pairs of samples along great circles (White 2016), one path per row."""
     z = model.family.latents(2 * PATHS, torch_rng(seed, "interpolate"))
     start, end = z[:PATHS, None], z[PATHS:, None]
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=-1)[..., None]

@@ -1,4 +1,4 @@
-"""The processes that an evaluation is divided among."""
+"""The group of processes that share the work of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pipeline.system.distributed import launch, together
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """One process by itself, or one of several; number 0 leads."""
+    """A process and the group it belongs to; rank 0 leads."""
 
     rank: int = 0
     size: int = 1
 
     def part(self, n: int, chunk: int, rank: int | None = None) -> tuple[int, int]:
-        """Return the first of this process's part of n things, and how many, in whole chunks but for the last."""
+        """Return the start and the length of a process's part of n items: whole chunks, except for the last chunk."""
         rank = self.rank if rank is None else rank
         chunks = -(-n // chunk)
-        # rounded up, so that the one that leads, and shows them, has the first
+        # rounded up, so that rank 0, which shows the first items, has them
         begin, end = (min(n, chunk * -(-chunks * each // self.size)) for each in (rank, rank + 1))
         return begin, end - begin
 
     def join(self, rows: NDArray[np.float32], n: int, chunk: int) -> NDArray[np.float32]:
-        """Return the rows of all processes (n, ...), of which each has its part."""
+        """Gather the parts of all processes into the rows (n, ...)."""
         if self.size == 1:
             return rows
         counts = [self.part(n, chunk, rank)[1] for rank in range(self.size)]
@@ -42,7 +42,7 @@ class ProcessGroup:
 
 
 def assemble(runtime: RuntimeParams) -> ProcessGroup:
-    """Start the other processes that `runtime` asks for, or meet those that torchrun or SLURM started."""
+    """Start the other processes that `runtime` requests, or join those started by torchrun or SLURM."""
     if runtime.processes == 1:
         return ProcessGroup()
     from lightning_fabric import Fabric

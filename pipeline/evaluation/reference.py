@@ -1,4 +1,4 @@
-"""Features of real data, which every model of these data is held against."""
+"""Features of real data, with which every model of these data is compared."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pipeline.system import disk, sealed
 from pipeline.system.errors import ArtifactError
 
 PARAMS = "params.json"
-"""In a folder of features: what they were made with."""
+"""File in a folder of features that holds the params of their stage."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Features of test (n, d), and of items of train in a seeded order (m, d), which are the items `rows` (m,) there.
+    """Features of test (n, d), and of items of train in a seeded order (m, d), whose indices in train are `rows` (m,).
 
-    The first n of train show what zero looks like.
+    The first n of train give the floor: the distance that a perfect model would have.
     """
 
     test: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Reference:
 
     @property
     def floor(self) -> NDArray[np.float32]:
-        """As many items of train as there are of test, where there are so many."""
+        """Features of as many items of train as of test, or of all kept ones if those are fewer."""
         return self.train[: len(self.test)]
 
     def write(self, folder: Path) -> None:
@@ -40,10 +40,10 @@ class Reference:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote.
+        """Read reference.safetensors.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: the file is missing or damaged.
         """
         path = folder / "reference.safetensors"
         arrays, _ = sealed.read(path, NoneType)

@@ -1,4 +1,4 @@
-"""The page that an evaluation leaves: scores, pictures, classes, curves, protocol and lineage, in one file."""
+"""The report of an evaluation: scores, pictures, classes, curves, protocol and lineage on one HTML page."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.system.pages import Drawing, Span
 from pipeline.tracking import Scored
 
 PICTURES = {
-    "samples": ("Samples", "Drawn one after the other, none of them picked."),
-    "reconstructions": ("Reconstructions", "Items of test, and under or beside each what the model makes of it."),
-    "interpolation": ("Ways between samples", "Each row leads from one sample to another."),
+    "samples": ("Samples", "Consecutive draws, not hand-picked."),
+    "reconstructions": ("Reconstructions", "Items of test, each with its reconstruction below or beside it."),
+    "interpolation": ("Interpolations", "Each row interpolates from one sample to another."),
     "traversals": (
-        "Single dimensions of the latent",
-        "Three samples. In each row one dimension goes from -3 to 3 standard deviations of what latents are drawn "
-        "from, and the others stay. These dimensions change samples the most, the first one most of all.",
+        "Latent traversals",
+        "Three samples. Each row varies one dimension of the latent from -3 to 3 standard deviations of the latents "
+        "that the model draws, and keeps the others fixed. These dimensions change samples most, in this order.",
     ),
-    "nearest": ("Nearest neighbours", "The samples that lie nearest to an item of train, and under each that item."),
+    "nearest": ("Nearest neighbours", "The samples nearest to an item of train, each above that item."),
 }
 FLOOR = "_floor"
 BOUNDS = ("_low", "_high")
@@ -38,18 +38,18 @@ def write(
     curves: Path,
     champion: Scored | None,
 ) -> None:
-    """Write report.html into a folder of an evaluation, from the files beside it and the curves of the training.
+    """Write report.html into the folder of an evaluation, from the files beside it and the curves of the training.
 
-    `read` are parts of a page that stand for a picture of their name, `baselines` the scores of each of them, and
-    `champion` is what the registry held when the model was evaluated.
+    `read` holds HTML by the name of the picture that it replaces, `baselines` the scores of each baseline, and
+    `champion` the champion in the registry at the time of the evaluation.
     """
     protocol = evidence.protocol(folder)
-    said, rival = _champion(champion, str(lineage["model_digest"]), protocol["digest"])
+    about_champion, rival = _champion(champion, str(lineage["model_digest"]), protocol["digest"])
     kinds = {"own": "this model", "tick": "real items"} | ({"other": "the champion"} if rival else {})
     parts = [
         pages.heading("Scores on test"),
-        pages.paragraph("Each with its interval of 95 %, on an axis of its own. ↓: less is better, ↑: more is better."),
-        pages.paragraph(said),
+        pages.paragraph("Each with its 95 % interval, on its own axis. ↓: lower is better, ↑: higher is better."),
+        pages.paragraph(about_champion),
         pages.key(kinds),
         pages.table(
             ("score", "value", "95 %", "real items", "champion" if rival else "", "", *baselines),
@@ -68,23 +68,23 @@ def write(
         ]
     drawn = {path.relative_to(curves).with_suffix("").as_posix(): _rows(path) for path in sorted(curves.rglob("*.csv"))}
     parts += [
-        pages.heading("Curves, an epoch a point"),
+        pages.heading("Curves, one point per epoch"),
         pages.grid(pages.curve(name, [float(row[1]) for row in rows]) for name, rows in drawn.items()),
-        pages.heading("How the scores were made"),
+        pages.heading("Protocol of the scores"),
         pages.table(("protocol", ""), [(name, str(value)) for name, value in protocol.items()]),
-        pages.heading("What the model was made of"),
+        pages.heading("Lineage of the model"),
         pages.table(("lineage", ""), [(name, str(value)) for name, value in flatten(dict(lineage)).items()]),
     ]
-    (folder / "report.html").write_text(pages.page(f"A {lineage['family']}, evaluated", *parts))
+    (folder / "report.html").write_text(pages.page(f"Evaluation of a model ({lineage['family']})", *parts))
 
 
 def markdown(folder: str) -> str:
-    """Return the pictures of the page in Markdown, by addresses that begin with `folder`."""
+    """Return the pictures of the page as Markdown, with addresses that begin with `folder`."""
     return "\n\n".join(f"{title}:\n\n![{title}]({folder}{name}.png)" for name, (title, _) in PICTURES.items())
 
 
 def _champion(champion: Scored | None, model_digest: str, protocol_digest: str) -> tuple[str, Mapping[str, float]]:
-    """Return what is said of the champion, and its scores where they can be held against those of the model."""
+    """Return a sentence about the champion, and its scores if they are comparable to those of the model."""
     if champion is None:
         return "No champion was known when this model was evaluated.", {}
     called = f"version {champion.version} of {champion.name}"
@@ -92,9 +92,9 @@ def _champion(champion: Scored | None, model_digest: str, protocol_digest: str) 
         return f"When this model was evaluated, it was the champion: {called}.", {}
     stands = f"When this model was evaluated, the champion was {called}"
     if champion.protocol_digest != protocol_digest:
-        return f"{stands}; other protocol: its scores cannot be held against these, and are not drawn.", {}
+        return f"{stands}. It was scored by another protocol, so its scores are not comparable and not shown.", {}
     compare = f"`pipeline compare models:/{champion.name}/{champion.version} .`"
-    return f"{stands}. Which one is better, compared item by item, says {compare}", champion.scores
+    return f"{stands}. To compare the two item by item, run {compare}", champion.scores
 
 
 def _scores(
@@ -117,7 +117,7 @@ def _scores(
 
 
 def _span(name: str, scores: Mapping[str, float]) -> Span | None:
-    """Return a score with its bounds, if it has any."""
+    """Return a score with the bounds of its interval, or None if it has none."""
     value, low, high = (scores.get(f"{name}{end}") for end in ("", *BOUNDS))
     return None if value is None or low is None or high is None else (value, low, high)
 
@@ -132,6 +132,6 @@ def _classes(rows: list[list[str]]) -> list[tuple[str, ...]]:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Return the rows of a table without its head."""
+    """Return the rows of a CSV file without its header."""
     with path.open(newline="") as file:
         return list(csv.reader(file))[1:]

@@ -1,4 +1,4 @@
-"""The scores of an evaluation on disk."""
+"""Reading the scores that an evaluation saved."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pipeline.system.errors import ArtifactError
 from pipeline.system.project import REPORTS
 
 SCORES = "scores.json"
-"""All metrics of an evaluation, beside metrics.json with the few that people compare."""
+"""File with all metrics of an evaluation; metrics.json beside it holds the few that people compare."""
 CERTAIN = ("memorisation", "memorisation_low", "memorisation_high")
-"""Metrics that every evaluation has."""
+"""Metrics that every evaluation has, whatever the content and family."""
 
 
 def read_scores(workspace: Path) -> dict[str, float]:
     """Return all metrics of the evaluation: each score, its floor, and the bounds of its interval.
 
     Raises:
-        ArtifactError: they are missing, or one of those that every evaluation has is.
+        ArtifactError: the file is missing or damaged, or lacks a metric that every evaluation has.
     """
     path = workspace / REPORTS / "evaluate" / SCORES
     found = disk.read_json(path, dict[str, float])
     for name in CERTAIN:
         if name not in found:
-            raise ArtifactError(f"{path}: cannot be read (it has no {name}); {disk.CURE}")
+            raise ArtifactError(f"{path}: cannot be read ({name} is missing); {disk.CURE}")
     return found

@@ -1,4 +1,4 @@
-"""The scores of a model on test, each with how it was made, and the pictures beside them."""
+"""Scoring of a model on test: its samples, reconstructions and likelihoods, with the protocol and pictures."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from pipeline.system import disk, progress
 from pipeline.system.rng import numpy_rng, torch_rng
 
 PAIRWISE = 10_000
-"""Items of test, and samples, that are compared pair by pair."""
+"""Items of test, and samples, that are compared pair by pair, at most."""
 BOUNDED = 128
-"""Items of test whose likelihood is bounded the dear way."""
+"""Items of test for which the expensive likelihood bounds are computed, at most."""
 ALONE = ProcessGroup()
 PIECE = 16 * CHUNK
 """Samples that a process holds at a time."""
@@ -49,10 +49,7 @@ PARTS = ("samples", "reconstructions", "metrics", "pictures")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores and how they were made, pictures and parts of a page by name, and the share of each class.
-
-    The shares are those among samples and in test.
-    """
+    """Scores and their protocol, pictures and page parts by name, and each class with its share in samples and test."""
 
     evidence: Evidence
     pictures: Mapping[str, Image]
@@ -61,7 +58,7 @@ class Evaluation:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Flat metrics: each score, and where it is over items, the bounds of its interval, `_low` and `_high`."""
+        """Flat metrics: each score and, if computed over items, the bounds of its interval, `_low` and `_high`."""
         found: dict[str, float] = {}
         for name, estimate in self.evidence.estimates.items():
             found[name] = estimate.value
@@ -78,13 +75,14 @@ def draw(
     group: ProcessGroup,
     done: Callable[[float], None] = lambda share: None,
 ) -> NDArray[np.float32]:
-    """Draw samples and return their features (n, d), a piece at a time, divided among the processes of a group.
+    """Draw samples piece by piece, divided among the processes of a group, and return their features (n, d).
 
-    The features lie in a temporary file, so that memory does not grow with the number of samples.
+    A temporary file holds the features, so that memory does not grow with the number of samples. `done` is called with
+    the share of samples drawn so far.
     """
     content, extractor, total = model.content, extractors.load(features, model.content.spec), settings.samples
     with tempfile.TemporaryFile() as file:
-        # a disk that is full by then would end the process without a word
+        # reserve the space: writing to a memory map on a full disk kills the process without an error
         os.posix_fallocate(file.fileno(), 0, max(1, 4 * total * extractor.dimensions))
         found = np.memmap(file, np.float32, "w+", shape=(total, extractor.dimensions))
     for start in range(0, total, PIECE * group.size):
@@ -100,9 +98,9 @@ def draw(
 def evaluate(
     model: Model, data: PreparedData, features: Path, settings: EvaluateParams, seed: int, group: ProcessGroup = ALONE
 ) -> Evaluation:
-    """Score a model on test: the distribution of its samples, its reconstructions, and what its family adds.
+    """Score a model on test: the distribution of its samples, its reconstructions, and the scores of its family.
 
-    The process that leads a group calls this, while the others call `draw`.
+    The leading process of a group calls this, while the others call `draw`.
     """
     content, test, train = data.content, data.array("test"), data.array("train")
     extractor, reference, real = extractors.load(features, data.spec), Reference.read(features), Real.read(features)
@@ -178,7 +176,7 @@ def _reconstructions(content: Content, originals: Raws, x_hat: Raws) -> dict[str
 
 
 def _likelihoods(model: Model, test: Stored, chosen: NDArray[np.int64], seed: int) -> dict[str, Estimate]:
-    """Return what the family says of test in nats and bits, and the dear bounds of the first of the chosen items."""
+    """Return the family's scores of test in nats and bits, and the expensive bounds of the first chosen items."""
     spec = model.content.spec
     own = model.family.score(scaled(test, spec), torch_rng(seed, "score"))
     few = torch.cat(list(scaled(test[chosen[:BOUNDED]], spec)))
@@ -189,7 +187,7 @@ def _likelihoods(model: Model, test: Stored, chosen: NDArray[np.int64], seed: in
 
 
 def _code() -> str:
-    """Return the digest of the code that scores depend on, the model's own left out."""
+    """Return the digest of the code that scores depend on, without the code of the model."""
     package = Path(__file__).parents[1]
     folders = ("contents", "evaluation/extractors", "evaluation/metrics")
     files = ("evaluation/scoring.py", "evaluation/content_scores.py", "models/storage.py")
@@ -198,7 +196,7 @@ def _code() -> str:
 
 
 def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[str, Estimate]]:
-    """Return reconstructions, and of tokens the cross-entropy in nats a token given the latent of each item."""
+    """Return reconstructions and, for tokens, the cross-entropy in nats per token given the latent of each item."""
     spec, rng, family = model.content.spec, torch_rng(seed, "reconstruct"), model.family
     found: list[Stored] = []
     nats: list[NDArray[np.float64]] = []
@@ -215,7 +213,7 @@ def _reconstruct(model: Model, items: Stored, seed: int) -> tuple[Stored, dict[s
 def _classes(
     names: list[str], real: NDArray[np.float32] | None, sampled: NDArray[np.float32] | None
 ) -> list[tuple[str, float, float]]:
-    """Return each class with its share among samples and in test, as the extractor tells them; none if it cannot."""
+    """Return each class with its predicted share in samples and test; none if the extractor predicts no classes."""
     if real is None or sampled is None:
         return []
     shares = (np.bincount(each.argmax(1), minlength=len(names)) / len(each) for each in (sampled, real))

@@ -1,4 +1,4 @@
-"""What single dimensions of the latent do to an item."""
+"""Latent traversals: the effect of single dimensions of the latent on an item."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.system import progress
 ITEMS, ROWS, STEPS = 3, 5, 11
 FURTHEST = 3.0
 DRAWS = 4096
-"""Latents that tell the mean and the deviation of each dimension."""
+"""Latents from which the mean and the standard deviation of each dimension are estimated."""
 
 
 @dataclass(frozen=True)
 class Traversals:
-    """Samples walked along single dimensions of the latent.
+    """Samples varied along single dimensions of the latent.
 
     Attributes:
-        x: sample by sample, dimension by dimension, step by step, (n, *spec.x_shape).
-        captions: the dimension, at the first step of each walk, (n,).
+        x: items ordered by sample, then dimension, then step, (n, *spec.x_shape).
+        captions: the dimension at the first step of each walk, otherwise empty, (n,).
     """
 
     x: Tensor
@@ -31,11 +31,11 @@ class Traversals:
 
 @torch.no_grad()
 def traverse(family: Family, rng: torch.Generator) -> Traversals:
-    """Walk samples along the dimensions of the latent that change them most, the other dimensions as they are.
+    """Vary samples along each of the latent dimensions that change them most, with the other dimensions fixed.
 
-    A walk goes from -3 to 3 standard deviations about the mean of the latents that the family draws: for N(0, I) that
-    is from -3 to 3, for a fitted prior as far as its latents reach. A dimension's effect is the mean absolute change of
-    the samples, in the units of x, at both ends of its walk.
+    A walk covers -3 to 3 standard deviations around the mean of the latents that the family draws: -3 to 3 for
+    N(0, I), and the range of its latents for a fitted prior. A dimension's effect is the mean absolute change of the
+    samples, in the units of x, over both ends of its walk.
     """
     drawn = family.latents(DRAWS, rng)
     mean, deviation, z = drawn.mean(0), drawn.std(0), drawn[:ITEMS]

@@ -10,7 +10,7 @@ def real(words):
     return Real.measure(words.content, words.items(50), words.items(60, seed=1), seed=0)
 
 
-def test_what_is_read_scores_as_what_was_written(words, real, tmp_path):
+def test_a_saved_reference_gives_the_same_scores(words, real, tmp_path):
     real.write(tmp_path)
     samples = words.items(40, seed=2)
     first, again = (each.score(words.content, samples, words.items(3)) for each in (real, Real.read(tmp_path)))
@@ -28,7 +28,7 @@ def test_real_items_are_nearer_to_test_than_other_texts(words, real):
     assert scores["gram_distance_floor"].value < scores["gram_distance"].value - 0.02
 
 
-def test_a_model_of_empty_texts_is_scored_as_far_as_can_be(words, real):
+def test_a_model_of_empty_texts_has_the_largest_distance(words, real):
     scores = real.score(words.content, np.zeros((40, 16), np.uint8), words.items(3))
     assert scores["gram_distance"].value == 1
     assert all(np.isfinite(each.value) for each in scores.values())
@@ -48,7 +48,7 @@ def test_a_damaged_file_is_refused(real, tmp_path):
         Real.read(tmp_path)
 
 
-def test_a_score_that_grows_with_the_number_of_texts_is_of_as_many_samples_as_real_items(words, real):
+def test_scores_use_as_many_samples_as_real_items(words, real):
     few, many = (real.score(words.content, words.items(n, seed=3), words.items(3)) for n in (50, 400))
     assert few["distinct_1"].value == many["distinct_1"].value
     assert len(many["gram_distance"].parts["samples"]) == 50

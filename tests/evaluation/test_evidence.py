@@ -17,7 +17,7 @@ def written(folder):
     return evidence
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
+def test_evidence_is_read_as_written(tmp_path):
     evidence = written(tmp_path)
     again = Evidence.read(tmp_path)
     assert again.protocol == evidence.protocol
@@ -55,7 +55,7 @@ def test_the_bytes_depend_on_the_content_alone(tmp_path):
         ({"fid/test": np.ones(2)}, {"protocol": {"seed": 0}, "scores": {}}),
     ],
 )
-def test_influences_that_say_something_else_are_one_line(tmp_path, arrays, about):
+def test_influences_with_other_contents_are_one_line(tmp_path, arrays, about):
     sealed.write(tmp_path / "influences.safetensors", arrays, about)
     with pytest.raises(ArtifactError, match=r"influences\.safetensors: cannot be read .*dvc repro"):
         Evidence.read(tmp_path)
@@ -75,7 +75,7 @@ def test_influences_that_say_something_else_are_one_line(tmp_path, arrays, about
         ),
     ],
 )
-def test_histograms_of_real_items_that_are_none_are_one_line(tmp_path, arrays, about):
+def test_invalid_histograms_of_real_items_are_one_line(tmp_path, arrays, about):
     sealed.write(tmp_path / content_scores.FILE, arrays, about)
     with pytest.raises(ArtifactError, match=r"own\.safetensors: cannot be read .*dvc repro"):
         Real.read(tmp_path)

@@ -29,7 +29,7 @@ def every(length):
 
 
 def grammar(n, length=6):
-    """Items in which the next token is mostly the last one plus one, and a token is seldom far from it."""
+    """Return items in which the next token is mostly the last one plus 1, and seldom far from that."""
     steps = numpy_rng(0, "grammar").choice(5, (n, length), p=[0.05, 0.7, 0.15, 0.1, 0.0])
     return (steps.cumsum(1) % 5).astype(np.uint8)
 
@@ -76,14 +76,14 @@ def test_the_probabilities_of_all_items_of_a_length_sum_to_one(items, order, len
 
 @settings(max_examples=80, deadline=None)
 @given(items=ITEMS, order=st.integers(1, 6))
-def test_nats_are_those_of_the_same_model_written_plainly(items, order):
+def test_nats_are_those_of_a_reference_implementation(items, order):
     plain, asked = Plain(items, order), every(3)
     np.testing.assert_allclose(fitted(items, order).nats(asked), [plain.nats(item) for item in asked], rtol=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(counts=st.lists(st.integers(1, 9)))
-def test_a_discount_frees_something_and_never_more_than_there_is(counts):
+def test_a_discount_is_positive_and_at_most_the_count(counts):
     found = discounts(np.array(counts, int))
     assert found[0] == 0
     assert (found[1:] > 0).all()
@@ -107,7 +107,7 @@ def test_padding_is_scored_as_any_token():
     assert model.nats(np.array([[1, 0, 0, 0]], np.uint8))[0] == pytest.approx(-np.log(2 / 11) - 3 * np.log(7 / 11))
 
 
-def test_a_longer_context_tells_more_of_items_that_have_rules():
+def test_a_longer_context_predicts_items_with_rules_better():
     items = grammar(3000)
     means = [fitted(items[:2000], order, 5).nats(items[2000:]).mean() for order in (1, 2)]
     assert means[1] < 0.7 * means[0]
@@ -115,7 +115,7 @@ def test_a_longer_context_tells_more_of_items_that_have_rules():
 
 @settings(max_examples=8, deadline=None)
 @given(order=st.integers(1, 5), seed=st.integers(0, 99))
-def test_samples_are_as_frequent_as_their_probability_says(order, seed):
+def test_samples_are_as_frequent_as_their_probability(order, seed):
     items = numpy_rng(seed, "items").choice(VOCAB, (15, 3), p=[0.6, 0.3, 0.1]).astype(np.uint8)
     model, n = fitted(items, order), 40_000
     drawn = model.sample(n, numpy_rng(seed, "drawn")).astype(int) @ [9, 3, 1]
@@ -134,7 +134,7 @@ def test_samples_have_the_length_and_type_of_the_items_and_repeat(dtype):
     assert (first != model.sample(7, numpy_rng(2, "drawn"))).any()
 
 
-def test_a_large_vocabulary_does_not_run_out_of_numbers():
+def test_a_large_vocabulary_does_not_overflow_keys():
     items = np.tile(np.array([[65_535, 0, 65_534, 1, 65_535, 2]], np.uint16), (400, 1))
     model = fitted(items, 6, 65_536)
     assert model.nats(items[:1])[0] < 1
@@ -158,7 +158,7 @@ def test_nothing_to_score_or_to_draw_gives_nothing():
     assert model.sample(0, numpy_rng(0, "drawn")).shape == (0, 6)
 
 
-def test_items_are_counted_anew_and_left_as_they_are():
+def test_fitting_again_discards_the_counts_before_and_changes_no_items():
     items, model = grammar(50), fitted(grammar(80), 3, 5)
     items.setflags(write=False)
     model.fit(items)

@@ -1,4 +1,4 @@
-"""Parts of a job, and the rows that real processes make of them."""
+"""Division of work among processes, and the rows that real processes gather."""
 
 import json
 import subprocess
@@ -55,8 +55,8 @@ def test_a_process_knows_the_part_of_any_other(n, chunk, size, rank):
 
 
 @given(n=st.integers(1, 5000), chunk=st.integers(1, 600), size=st.integers(1, 40))
-def test_the_process_that_leads_has_the_first_things(n, chunk, size):
-    # the pictures are of its samples
+def test_the_leading_process_has_the_first_items(n, chunk, size):
+    # its samples are those in the pictures
     first, own = ProcessGroup(0, size).part(n, chunk)
     assert first == 0
     assert own >= min(n, chunk)
@@ -67,7 +67,7 @@ def test_parts_follow_the_order_of_the_processes():
     assert all(one < other for one, other in pairwise(firsts))
 
 
-def test_one_process_has_everything_and_joins_nothing():
+def test_one_process_has_everything_and_gathers_nothing():
     rows = np.ones((5, 2), np.float32)
     assert ProcessGroup().part(5, 2) == (0, 5)
     assert ProcessGroup().join(rows, 5, 2) is rows
@@ -78,7 +78,7 @@ def test_a_runtime_of_one_process_starts_no_other():
 
 
 @pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_rows_of_real_processes_come_in_order_also_where_one_has_none(tmp_path, size):
+def test_rows_of_real_processes_come_in_order_even_if_one_has_none(tmp_path, size):
     # (n, chunk, width): as many as chunks allow, an uneven rest, one chunk alone, one row alone
     sizes = [(8, 2, 3), (11, 2, 1), (5, 5, 4), (1, 5, 2), (3, 1, 1)]
     words = [str(size), str(tmp_path / "store"), json.dumps(sizes)]
@@ -86,6 +86,6 @@ def test_rows_of_real_processes_come_in_order_also_where_one_has_none(tmp_path, 
         subprocess.Popen([sys.executable, "-c", JOIN, str(rank), *words], stdout=subprocess.PIPE, text=True)
         for rank in range(size)
     ]
-    said = [member.communicate(timeout=120)[0] for member in members]
+    outputs = [member.communicate(timeout=120)[0] for member in members]
     assert [member.returncode for member in members] == [0] * size
-    assert [json.loads(each) for each in said] == [[True] * len(sizes)] * size
+    assert [json.loads(each) for each in outputs] == [[True] * len(sizes)] * size

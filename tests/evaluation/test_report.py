@@ -41,7 +41,7 @@ def written(folder, scores=SCORES, champion=None, read=None, baselines=None):
     return (folder / "report.html").read_text()
 
 
-def test_the_page_names_scores_classes_curves_protocol_and_lineage(folder):
+def test_the_page_shows_scores_classes_curves_protocol_and_lineage(folder):
     text = written(folder)
     for part in (
         "fid_in_domain",
@@ -77,19 +77,19 @@ def test_the_champion_is_drawn_beside_the_model(folder):
     ("champion", "said"),
     [
         (None, "No champion was known"),
-        (replace(CHAMPION, protocol_digest="q"), "version 3 of clothes; other protocol"),
+        (replace(CHAMPION, protocol_digest="q"), "version 3 of clothes. It was scored by another protocol"),
         (replace(CHAMPION, model_digest="abc"), "it was the champion: version 3 of clothes"),
     ],
     ids=["none", "of another protocol", "the model itself"],
 )
-def test_a_champion_that_cannot_be_held_against_the_model_is_named_and_not_drawn(folder, champion, said):
+def test_a_champion_that_is_not_comparable_is_named_and_not_drawn(folder, champion, said):
     text = written(folder, champion=champion)
     assert said in text
     assert '<g class="other">' not in text
     assert ">champion</th>" not in text
 
 
-def test_data_without_classes_have_no_table_of_them(folder):
+def test_data_without_classes_have_no_table_of_classes(folder):
     table(folder / "classes.csv", ["class", "samples", "test"])
     assert "Classes" not in written(folder)
 
@@ -106,7 +106,7 @@ def test_scores_of_real_items_and_of_baselines_stand_beside_those_of_the_model(f
     assert "<th>bigram</th>" in text
 
 
-def test_what_is_read_or_heard_stands_in_the_place_of_its_picture(folder):
+def test_text_or_audio_replaces_its_picture(folder):
     text = written(folder, read={"samples": "<audio></audio>"})
     assert "<audio></audio>" in text
     assert report.PICTURES["samples"][1] in text

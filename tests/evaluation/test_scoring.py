@@ -1,4 +1,4 @@
-"""Samples that are drawn a piece at a time, and their features."""
+"""Drawing of samples piece by piece, and their features."""
 
 import tracemalloc
 
@@ -18,14 +18,14 @@ SETTINGS = EvaluateParams(samples=700, reconstructions=10)
 
 @pytest.fixture(scope="module")
 def drawn_from(toy, tmp_path_factory):
-    """Return a model, and the folder of an extractor."""
+    """Return a model, and the folder of a fitted extractor."""
     folder = tmp_path_factory.mktemp("features")
     settings = FeaturesParams(**PARAMS["features"] | {"epochs": 1, "width": 8, "dimensions": 8})
     in_domain.fit(toy.items(64), None, 1, toy.spec, settings, seed=0).save(folder)
     return Model(toy.family("vae").requires_grad_(False).eval(), toy.content, toy.about("vae")), folder
 
 
-def test_pieces_make_no_difference_to_samples_and_their_features(drawn_from, monkeypatch):
+def test_samples_and_their_features_do_not_depend_on_the_size_of_pieces(drawn_from, monkeypatch):
     model, folder = drawn_from
     whole = scoring.draw(model, folder, SETTINGS, 0, ProcessGroup())
     monkeypatch.setattr(scoring, "PIECE", 256)
@@ -36,13 +36,13 @@ def test_pieces_make_no_difference_to_samples_and_their_features(drawn_from, mon
     assert shares == [256 / 700, 512 / 700, 1]
 
 
-def test_a_process_without_a_part_in_the_last_piece_joins_in_all_the_same(drawn_from, monkeypatch):
+def test_a_process_without_a_part_in_the_last_piece_still_joins(drawn_from, monkeypatch):
     model, folder = drawn_from
     monkeypatch.setattr(scoring, "PIECE", 256)
     whole, rounds = scoring.draw(model, folder, SETTINGS, 0, ProcessGroup()), []
 
     class Second(ProcessGroup):
-        """The second of two, that keeps what each round gave it."""
+        """The second of two processes, which records its rows in each round."""
 
         def join(self, rows, n, chunk):
             rounds.append(rows)

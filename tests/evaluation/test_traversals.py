@@ -9,7 +9,7 @@ from pipeline.system.rng import torch_rng
 
 
 class Painter:
-    """A family of which each dimension of the latent is the value of one pixel, some dearer than others."""
+    """A family in which each dimension of the latent sets one pixel, with its own strength."""
 
     spec = DataSpec((1, 7), "sequence")
     strengths = torch.tensor([0.0, 1.0, 0.1, 5.0, 0.5, 2.0, 0.0])
@@ -27,7 +27,7 @@ def family(request, toy):
     return toy.family(request.param)
 
 
-def test_every_family_is_walked_and_the_same_walks_come_again(family):
+def test_every_family_can_be_traversed_reproducibly(family):
     first, second = (traverse(family, torch_rng(0, "traverse")) for _ in range(2))
     dimensions = min(ROWS, family.latents(1, torch_rng(0, "any")).shape[1])
     assert first.x.shape == (ITEMS * dimensions * STEPS, *family.spec.shape)
@@ -43,7 +43,7 @@ def test_the_dimensions_that_change_most_come_first_and_are_named():
     assert [i for i, text in enumerate(found.captions) if text] == list(range(0, len(found.captions), STEPS))
 
 
-def test_a_walk_moves_one_dimension_through_what_the_prior_draws_and_no_other():
+def test_a_walk_moves_one_dimension_through_the_range_of_the_prior_and_no_other():
     x = traverse(Painter(), torch_rng(0, "traverse")).x.squeeze(1).unflatten(0, (ITEMS, ROWS, STEPS))
     walked = x[:, 0, :, 3] / Painter.strengths[3]
     ends = (Painter.mean + sign * traversals.FURTHEST * Painter.deviation for sign in (-1, 1))

@@ -1,4 +1,4 @@
-"""What turns items into features: one file each, named below; `features.extractor` in params.yaml chooses."""
+"""Feature extractors, one module each; `features.extractor` in params.yaml selects one by name."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ EXTRACTORS: dict[str, type[Extractor]] = {each.name: each for each in (InDomain,
 
 
 def make(data: PreparedData, settings: FeaturesParams, seed: int) -> Extractor:
-    """Return the extractor that the section `features` of params.yaml asks for."""
+    """Return the extractor that the section `features` of params.yaml selects."""
     return EXTRACTORS[settings.extractor].make(data, settings, seed)
 
 
 def load(folder: Path, spec: DataSpec) -> Extractor:
-    """Return the extractor that lies in a folder, for data of that spec.
+    """Return the extractor saved in a folder, for data of this spec.
 
     Raises:
-        ArtifactError: it is missing or damaged.
+        ArtifactError: the extractor is missing, unknown or damaged.
     """
     name = disk.read_json(folder / ABOUT, Saved).extractor
     if name not in EXTRACTORS:
-        raise ArtifactError(f"{folder / ABOUT}: names no extractor, but {name}; {CURE}")
+        raise ArtifactError(f"{folder / ABOUT}: unknown extractor {name}; {CURE}")
     return EXTRACTORS[name].load(folder, spec)

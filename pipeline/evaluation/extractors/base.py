@@ -1,4 +1,4 @@
-"""The seam between items and scores: what turns items into features."""
+"""The interface of feature extractors, which turn items into features for the metrics, and their files."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Saved:
-    """What extractor.json says whatever the extractor."""
+    """Keys of extractor.json that every extractor has."""
 
     extractor: str
     weights_sha256: Digest
 
 
 class Extractor(Protocol):
-    """A extractor: the same for every model of the same data.
+    """A feature extractor, the same for every model of the same data.
 
     Attributes:
-        name: the end of the names of its distances, as in fid_in_domain.
-        kept: items of train whose features are kept, at most.
+        name: suffix of the names of its distances, as in fid_in_domain.
+        kept: items of train whose features are saved, at most.
     """
 
     name: str
@@ -46,30 +46,30 @@ class Extractor(Protocol):
 
     @property
     def dimensions(self) -> int:
-        """Number of its features."""
+        """Number of features per item."""
         ...
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How its features are made, which is part of every score's protocol."""
+        """How the features are computed, as part of every score's protocol."""
         ...
 
     @classmethod
     def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> Self:
-        """Return the extractor for some data."""
+        """Return the extractor for some data, fitted to train if it needs fitting."""
         ...
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
-        """Read what `save` wrote.
+        """Read a saved extractor.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: the extractor is missing or damaged.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that it takes to load it."""
+        """Write everything that `load` needs."""
         ...
 
     def features(self, array: Stored) -> NDArray[np.float32]:
@@ -77,26 +77,26 @@ class Extractor(Protocol):
         ...
 
     def class_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return the probability of each class for each row of features, (n, classes); None if it knows no classes."""
+        """Return the probability of each class for each row of features, (n, classes); None if it predicts none."""
         ...
 
     def metrics(self, data: PreparedData) -> dict[str, Any]:
-        """Return how well it does by itself."""
+        """Return metrics of the extractor itself, such as its accuracy."""
         ...
 
 
 def write(folder: Path, name: str, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """Write an extractor's weights, and what builds the network that they belong to."""
+    """Write an extractor's weights, and the description from which its network is built."""
     arrays = {key: tensor.contiguous() for key, tensor in sorted(weights.items())}
     (folder / WEIGHTS).write_bytes(save(arrays))
     disk.write_json(folder / ABOUT, {**about, "extractor": name, "weights_sha256": digest(folder)})
 
 
 def read(folder: Path, kind: type[T]) -> tuple[T, dict[str, Tensor]]:
-    """Return what `write` wrote, what builds the network as a type that pydantic knows.
+    """Return what `write` wrote, with the description validated by pydantic as `kind`.
 
     Raises:
-        ArtifactError: it is missing or damaged.
+        ArtifactError: a file is missing or damaged, or a weight is not finite.
     """
     saved, about, path = disk.read_json(folder / ABOUT, Saved), disk.read_json(folder / ABOUT, kind), folder / WEIGHTS
     if not path.is_file() or digest(folder) != saved.weights_sha256:

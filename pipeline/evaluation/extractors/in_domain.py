@@ -1,8 +1,8 @@
-"""The in-domain feature extractor: a small classifier of the data themselves, whose last hidden layer is the features.
+"""The in-domain feature extractor: a small classifier fitted to the data, whose last hidden layer gives the features.
 
-Where the data have no labels, or none that can be told, it learns to tell by how many quarter turns an item was rotated
-(Gidaris et al. 2018), or in which order its parts are, where it is a sequence.
-It shares no code with the families, so that tuning a model never moves the extractor.
+If the data have no labels, or none that it can learn, it learns to predict by how many quarter turns an item was
+rotated (Gidaris et al. 2018) or, for a sequence, in which order its parts are.
+It shares no code with the families, so that tuning a model never changes the extractor.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pipeline.system.rng import key, numpy_rng
 BATCH, LEARNING_RATE = 128, 2e-3
 COARSEST = 4
 ORDERS = 4
-"""In which an item is shown to an extractor that has no labels to learn."""
-TOLD = 0.1
-"""Share of what guessing the commonest class leaves, that an extractor has to tell for labels to be worth learning."""
+"""Number of orders of an item, which an extractor without labels learns to distinguish."""
+MIN_GAIN = 0.1
+"""Share of the items outside the commonest class by which accuracy has to exceed always guessing that class."""
 RUN = 8
-"""Places that are moved together."""
+"""Positions of a sequence that are moved together."""
 Task = Literal["labels", "order"]
 
 
@@ -47,7 +47,7 @@ CONVOLUTIONS: dict[str, tuple[type[nn.Conv1d | nn.Conv2d], type[nn.AdaptiveAvgPo
 
 @dataclass(frozen=True)
 class About:
-    """What extractor.json says: enough to build the network, and what it was fitted to."""
+    """Contents of extractor.json: the sizes of the network, and the task to which it was fitted."""
 
     shape: tuple[int, ...]
     width: PositiveInt
@@ -57,13 +57,13 @@ class About:
 
 
 class InDomain(nn.Module):
-    """Convolutions that halve the sides down to four, one hidden layer of features, one linear layer of classes."""
+    """Convolutions that halve the sides down to 4, one hidden layer of features, one linear layer of classes."""
 
     name = "in_domain"
     kept = 50_000
 
     def __init__(self, about: About, spec: DataSpec) -> None:
-        """Set what builds the network."""
+        """Build the network for data of this spec."""
         super().__init__()
         self.about, self.spec = about, spec
         self.protocol = {"resize": "none", "precision": "float32", "task": about.task}
@@ -80,7 +80,7 @@ class InDomain(nn.Module):
 
     @property
     def dimensions(self) -> int:
-        """Number of its features."""
+        """Number of features per item."""
         return self.about.dimensions
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class InDomain(nn.Module):
         return self.probabilities(features) if self.about.task == "labels" else None
 
     def metrics(self, data: PreparedData) -> dict[str, float]:
-        """Return its accuracy on val."""
+        """Return the extractor's accuracy on val."""
         labels = _labels(data, "val") if self.about.task == "labels" else None
         return {"val_accuracy": accuracy(self, data.array("val"), labels)}
 
@@ -116,7 +116,7 @@ class InDomain(nn.Module):
 
     @classmethod
     def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> InDomain:
-        """Return an extractor fitted to train: to labels, if it can tell those of val, or else to orders."""
+        """Return an extractor fitted to train: to labels if it can predict those of val, otherwise to orders."""
         items, labels = data.array("train"), _labels(data, "train")
         found = fit(items, labels, len(data.classes), data.spec, settings, seed)
         if labels is None or _separates_classes(found, data.array("val"), data.labels("val")):
@@ -125,15 +125,15 @@ class InDomain(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
-        """Read what `save` wrote.
+        """Read a saved extractor.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: the extractor is missing or damaged, or was made for data of another shape.
         """
         about, weights = base.read(folder, About)
         try:
             if about.shape != spec.shape:
-                raise ValueError(f"shape is {about.shape}, and that of the data is {spec.shape}")
+                raise ValueError(f"shape is {about.shape}, but that of the data is {spec.shape}")
             extractor = tensors.filled(lambda: cls(about, spec), weights)
         except ValueError as error:
             raise ArtifactError(f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({error}); {base.CURE}") from error
@@ -148,7 +148,7 @@ def fit(
     settings: FeaturesParams,
     seed: int,
 ) -> InDomain:
-    """Fit an extractor to items (n, *shape): to their labels, or without them to the order that each is in."""
+    """Fit an extractor to items (n, *shape): to their labels or, if there are none, to the order of each item."""
     task: Task = "order" if labels is None else "labels"
     outputs = ORDERS if labels is None else classes
     about = About(spec.shape, settings.width, settings.dimensions, outputs, task)
@@ -173,16 +173,16 @@ def fit(
 
 
 def accuracy(extractor: InDomain, items: Stored, labels: NDArray[np.int32] | None) -> float:
-    """Return the share of items whose class (or order) the extractor tells."""
+    """Return the share of items whose class or, without labels, order the extractor predicts correctly."""
     if labels is None:
         items, labels = _reordered(items, extractor.spec)
     return float((extractor.probabilities(extractor.features(items)).argmax(1) == labels).mean())
 
 
 def _separates_classes(extractor: InDomain, items: Stored, labels: NDArray[np.int32]) -> bool:
-    """Return whether an extractor tells of the items that are not of the commonest class more than a tenth."""
+    """Return whether an extractor's accuracy exceeds that of guessing the commonest class by MIN_GAIN of the rest."""
     commonest = float(np.bincount(labels).max() / len(labels))
-    return accuracy(extractor, items, labels) > commonest + TOLD * (1 - commonest)
+    return accuracy(extractor, items, labels) > commonest + MIN_GAIN * (1 - commonest)
 
 
 def _labels(data: PreparedData, split: Split) -> NDArray[np.int32] | None:
@@ -200,10 +200,10 @@ def _batches(
 
 
 def _reordered(items: Stored, spec: DataSpec) -> tuple[Stored, NDArray[np.int32]]:
-    """Return items in all orders, and which one each is in.
+    """Return items in all orders, and the index of each one's order.
 
-    A square grid is in its quarter turns, another one as it is, mirrored either way, and both. A sequence is as it is,
-    backwards, with neighbouring places swapped, and with neighbouring runs of eight swapped.
+    A square grid is rotated by quarter turns. Any other grid is unchanged, mirrored along either axis, and along both.
+    A sequence is unchanged, reversed, with neighbouring positions swapped, and with neighbouring runs of 8 swapped.
     """
     if spec.layout == "grid" and spec.shape[1] == spec.shape[2]:
         found = [np.rot90(items, turn, axes=(-2, -1)) for turn in range(ORDERS)]

@@ -1,7 +1,7 @@
-"""Inception-v3 of 2015 (Szegedy et al. 2016), as torch-fidelity has it: 2,048 features before its classes.
+"""Inception-v3 of 2015 (Szegedy et al. 2016) as in torch-fidelity, with the 2,048 features before its classes.
 
-The network, its weights and the resizing are torch-fidelity's, so that distances are those that others publish; how
-they are computed is not: batch normalisation is folded into convolutions, channels come last, and batches are small.
+The network, its weights and the resizing are torch-fidelity's, so that distances are comparable to published ones. The
+computation is faster: batch normalisation is folded into convolutions, channels come last, and batches are small.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ SIDE, DIMENSIONS, BATCH = 299, 2048, 16
 
 @dataclass(frozen=True)
 class About:
-    """What extractor.json says."""
+    """Contents of extractor.json beside those that every extractor has."""
 
     precision: Literal["float32", "bfloat16"]
 
 
 class Inception:
-    """The network, and how images get to its size."""
+    """The network, and the resizing of images to its input size."""
 
     name = "inception"
     kept = 10_000
     dimensions = DIMENSIONS
 
     def __init__(self, published: Mapping[str, Tensor], precision: str, spec: DataSpec) -> None:
-        """Set the weights, by torch-fidelity's names, the network's arithmetic, and what images look like.
+        """Build the network from weights by torch-fidelity's names, with this precision, for images of this spec.
 
         Raises:
-            RuntimeError, TypeError: the weights are not those of this network.
+            RuntimeError, TypeError: the weights do not fit this network.
         """
         self.weights, self.precision = published, precision
         self.dtype: torch.dtype = getattr(torch, precision)
@@ -56,7 +56,7 @@ class Inception:
 
     @property
     def protocol(self) -> dict[str, str]:
-        """How its features are made."""
+        """How the features are computed, as part of every score's protocol."""
         return {
             "resize": f"bilinear to {SIDE} as in TensorFlow 1",
             "precision": self.precision,
@@ -65,7 +65,7 @@ class Inception:
 
     @torch.no_grad()
     def features(self, array: Stored) -> NDArray[np.float32]:
-        """Return features (n, 2048) of images (n, 1 or 3, height, width); grey counts as three equal channels."""
+        """Return features (n, 2048) of images (n, 1 or 3, height, width); grey becomes three equal channels."""
         found = np.empty((len(array), DIMENSIONS), np.float32)
         with progress.bar(total=len(array), desc="inception", unit=" images", mininterval=1.0) as bar:
             for start in range(0, len(array), BATCH):
@@ -77,26 +77,26 @@ class Inception:
         return found
 
     def class_probabilities(self, features: NDArray[np.float32]) -> None:
-        """Return None: it does not know the data's classes."""
+        """Return None: the network does not know the data's classes."""
 
     def metrics(self, data: PreparedData) -> dict[str, float]:
-        """Return nothing."""
+        """Return no metrics: the network is not fitted to the data."""
         return {}
 
     def save(self, folder: Path) -> None:
-        """Write extractor.safetensors, with the weights as they were published, and extractor.json."""
+        """Write extractor.safetensors, with the weights as published, and extractor.json."""
         base.write(folder, self.name, {"precision": self.precision}, self.weights)
 
     @classmethod
     def make(cls, data: PreparedData, settings: FeaturesParams, seed: int) -> Self:
-        """Return the network with the weights that `features.weights` names.
+        """Return the network with the weights at `features.weights`.
 
         Raises:
-            SourceError: they are not there, or are not those of this network, or the data are no images.
+            SourceError: the weights are missing or do not fit this network, or the data are not images.
         """
         if data.content.distance != "fid":
             raise SourceError(
-                f"features.extractor is inception, which knows images, not {data.content.name}; set it to in_domain"
+                f"features.extractor is inception, which takes images, not {data.content.name}; set it to in_domain"
             )
         place = project.workspace() / settings.weights
         published = weights.read(place)
@@ -104,29 +104,37 @@ class Inception:
             found = cls(published, settings.precision, data.spec)
             tensors.assert_finite(published)
         except (RuntimeError, TypeError, ValueError) as error:
-            said = str(error).partition("\n")[0]
-            raise SourceError(f"features.weights is {place}, not the weights of Inception-v3 ({said})") from error
+            reason = str(error).partition("\n")[0]
+            raise SourceError(
+                f"features.weights is {place}, not the weights of Inception-v3 ({reason}); "
+                f"set it to the path of {weights.NAME}"
+            ) from error
         return found
 
     @classmethod
     def load(cls, folder: Path, spec: DataSpec) -> Self:
-        """Read what `save` wrote.
+        """Read a saved extractor.
 
         Raises:
-            ArtifactError: it is missing or damaged.
+            ArtifactError: the extractor is missing or damaged.
         """
         about, published = base.read(folder, About)
         try:
             return cls(published, about.precision, spec)
         except (KeyError, RuntimeError, TypeError) as error:
-            said = str(error).partition("\n")[0]
-            raise ArtifactError(f"{folder / base.WEIGHTS}: {said}; {base.CURE}") from error
+            reason = str(error).partition("\n")[0]
+            raise ArtifactError(
+                f"{folder / base.WEIGHTS}: not the weights of Inception-v3 ({reason}); {base.CURE}"
+            ) from error
 
 
 def _network(published: Mapping[str, Tensor]) -> nn.Sequential:
     """Return torch-fidelity's network from scaled images (n, 3, 299, 299) to features (n, 2048).
 
-    Its loader unpickles whatever lies in its file, so that file is one in memory, written here.
+    torch-fidelity's loader unpickles any object in its file, so it gets a file in memory that holds only these tensors.
+
+    Raises:
+        SourceError: torch-fidelity cannot be imported.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExtractorInceptionV3
@@ -141,13 +149,13 @@ def _network(published: Mapping[str, Tensor]) -> nn.Sequential:
     for block in whole.modules():
         if isinstance(block, BasicConv2d):
             block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
-    # its layers are one after the other, in the order of their definition; classes come last
+    # the layers run in the order of their definition; fc, which gives the classes, is last
     layers = [layer for name, layer in whole.named_children() if name != "fc"]
     return nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)
 
 
 def _resizing(side: int) -> Tensor:
-    """Return the matrix (299, side) that resizes one axis, bilinear with corners at 0, as TensorFlow 1 did."""
+    """Return the matrix (299, side) that resizes one axis, bilinear with corners at 0, as in TensorFlow 1."""
     at = torch.arange(SIDE) * torch.tensor(side / SIDE)
     low = at.long()
     high = (low + 1).clamp_max(side - 1)

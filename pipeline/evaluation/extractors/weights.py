@@ -1,4 +1,4 @@
-"""The weights of Inception-v3 that torch-fidelity publishes: downloaded once, and checked by their digest."""
+"""The Inception-v3 weights published by torch-fidelity: downloaded once, and verified by their digest."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
 def read(place: Path) -> Mapping[str, Tensor]:
-    """Return the weights in a file, or those published, where the place is a folder.
+    """Return the weights in a file or, if `place` is a folder, the published weights.
 
-    Nothing is unpickled but tensors.
+    Only tensors are unpickled.
 
     Raises:
-        SourceError: they are not there and cannot be downloaded, or the file is damaged.
+        SourceError: the file is missing and cannot be downloaded, or is damaged.
     """
     path = find(place)
     try:
         weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise SourceError(f"{path}: holds no weights ({_said(error)}); put a sound copy in its place") from error
+        raise SourceError(f"{path}: holds no weights ({_reason(error)}); put a sound copy in its place") from error
     return weights
 
 
 def find(place: Path) -> Path:
-    """Return a file, or the published one, where the place is a folder: in it, or else in torch.hub's cache.
+    """Return `place` if it is not a folder, otherwise the published file in it or in torch.hub's cache.
 
     Raises:
         SourceError: the published file is in neither and cannot be downloaded to the cache, or is damaged.
@@ -60,9 +60,9 @@ def _download(path: Path, folder: Path) -> None:
     except (OSError, RuntimeError) as error:
         raise SourceError(
             f"features.extractor is inception, whose weights are not in {folder} and cannot be downloaded "
-            f"({_said(error)}); put {NAME} there, from {URL}"
+            f"({_reason(error)}); put {NAME} there, from {URL}"
         ) from error
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__

@@ -1,1 +1,1 @@
-"""Scores, as pure functions of features or of raw items."""
+"""Metrics, as pure functions of features or of raw items."""

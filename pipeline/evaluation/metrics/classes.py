@@ -1,4 +1,4 @@
-"""How the classes of samples differ from those of real items."""
+"""Comparison of the predicted classes of samples and of real items."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipeline.evaluation.metrics.features import SAMPLES, TEST
 
 
 def of_classes(real: NDArray[np.floating], generated: NDArray[np.floating]) -> dict[str, Estimate]:
-    """Return how surely the class of each sample is told, that of real items, and how classes differ.
+    """Return the class confidence of samples, that of real items as its floor, and the class distance.
 
-    The inputs are the probability of each class, (n, classes). The first is the mean of the largest one.
+    The inputs are the probability of each class, (n, classes). Confidence is the mean of the largest one.
     """
     return {
         "class_confidence": mean(generated.max(axis=1), SAMPLES),
@@ -24,7 +24,7 @@ def of_classes(real: NDArray[np.floating], generated: NDArray[np.floating]) -> d
 def class_distance(real: NDArray[np.integer], generated: NDArray[np.integer]) -> Estimate:
     """Return the total variation distance of two histograms of classes, from 0 to 1: half the sum of |p - q|.
 
-    Its interval is true where the histograms differ; where they are alike, the distance is what chance makes of 0.
+    Its interval is valid where the distributions differ; where they are equal, the distance is above 0 by chance alone.
     """
     classes = 1 + int(max(real.max(), generated.max()))
     p, q = (np.bincount(each, minlength=classes) / len(each) for each in (real, generated))

@@ -1,4 +1,4 @@
-"""Which way a score is better."""
+"""The direction in which each score is better."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ MORE = frozenset(
         "parsing_prefix",
     )
 )
-"""Scores of which less, and of which more, is better."""
+"""Scores for which lower (LESS) and higher (MORE) is better."""
 NEITHER = frozenset(("active_units", "distinct_1", "distinct_2", "distinct_3", "edit_similarity", "kl", "log_px_z"))
-"""The others, which have no better."""
+"""Scores without a better direction."""
 ASIDE = frozenset(
     (
         "fid_infinity_in_domain",
@@ -55,6 +55,6 @@ ASIDE = frozenset(
         "iw_elbo",
     )
 )
-"""Those that say in another way what one beside them says."""
+"""Scores that restate another score of the same evaluation."""
 COMPARED = (LESS | MORE) - ASIDE
-"""The dozen that stand side by side in tables of many models."""
+"""The few scores that tables of many models show side by side."""

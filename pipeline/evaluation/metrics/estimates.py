@@ -1,4 +1,4 @@
-"""A score with what each item adds to it: from that follow its interval, and its difference from another model's."""
+"""A score with the influence of each item, which gives its interval and that of a difference between two models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ RESAMPLES, LEVEL = 1000, 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score, and its influence function at each item that it was computed from.
+    """A score, and its influence function at each item from which it was computed.
 
     Attributes:
         value: the score.
-        parts: for each population that the score is over, such as "test" or "samples", how far the score would move, to
-            first order and times n, were one of its n items seen once more: (n,) with mean 0. None for a score that is
-            not over items.
+        parts: influences by population, such as "test" or "samples": how far the score would move, to first order and
+            times n, if one of the n items of that population counted once more, (n,) with mean 0. Empty for a score
+            that is not computed over items.
     """
 
     value: float
@@ -28,8 +28,8 @@ class Estimate:
     def deviations(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return by how much the score moves under bootstrap resampling of each population, (RESAMPLES,).
 
-        The expansion is resampled, not the score, which would cost a thousand evaluations, and add the score's own bias
-        once more, as that of a Frechet distance of few items.
+        This resamples the first-order expansion. Resampling the score itself would cost a thousand evaluations, and
+        would add the score's bias once more, such as that of a Frechet distance of few items.
         """
         moved = np.zeros(RESAMPLES)
         for _, part in sorted(self.parts.items()):
@@ -37,7 +37,7 @@ class Estimate:
         return moved
 
     def interval(self, rng: np.random.Generator, level: float = LEVEL) -> tuple[float, float]:
-        """Return the bounds that hold the score's expectation at these numbers of items with a probability `level`."""
+        """Return bounds that contain the score's expectation at these numbers of items with probability `level`."""
         low, high = np.quantile(self.deviations(rng), [(1 - level) / 2, (1 + level) / 2])
         return self.value + float(low), self.value + float(high)
 
@@ -45,7 +45,7 @@ class Estimate:
         """Return the difference of two scores over the same items, paired item by item.
 
         Raises:
-            ValueError: they are not over the same populations.
+            ValueError: the populations, or their numbers of items, differ.
         """
         if {name: len(part) for name, part in self.parts.items()} != {n: len(p) for n, p in other.parts.items()}:
             raise ValueError("scores over different items have no paired difference")
@@ -53,10 +53,10 @@ class Estimate:
 
 
 def mean(values: NDArray[np.floating], population: str) -> Estimate:
-    """Return the mean over a population of one value an item, (n,).
+    """Return the mean over a population of one value per item, (n,).
 
     Raises:
-        ValueError: there are none, or one is not finite.
+        ValueError: there are no values, or one is not finite.
     """
     wide = np.asarray(values, np.float64)
     if not wide.size or not np.isfinite(wide).all():

@@ -1,4 +1,4 @@
-"""What the metrics ask of features, and distances between them."""
+"""Checks of features, and distances between them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEST, SAMPLES = "test", "samples"
-"""Names of the populations that a score is over."""
+"""Names of the populations over which scores are computed."""
 BLOCK = 2**24
-"""Distances, or features, that are held at a time."""
+"""Distances, or values of features, that are held in memory at a time."""
 
 
 def checked(features: NDArray[np.floating], least: int = 2) -> NDArray[np.float64]:
     """Return features (n, d) in float64.
 
     Raises:
-        ValueError: they are fewer than `least`, or a value is not finite.
+        ValueError: there are fewer than `least` rows, or a value is not finite.
     """
     if len(features) < least:
         raise ValueError(f"at least {least} rows of features are needed, not {len(features)}")
@@ -28,15 +28,15 @@ def checked(features: NDArray[np.floating], least: int = 2) -> NDArray[np.float6
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Yield the parts that n rows of features are taken in, so that memory does not grow with n."""
+    """Yield consecutive slices of n rows of `size` values each, at most BLOCK values a slice where a row allows it."""
     step = max(1, BLOCK // size)
     yield from (slice(start, min(n, start + step)) for start in range(0, n, step))
 
 
 def compact(*sets: NDArray[np.floating]) -> list[NDArray[np.floating]]:
-    """Return sets of features in axes of the space that they span together, where it has fewer: distances stay.
+    """Return sets of features in a basis of the space that they jointly span, which preserves distances.
 
-    Where it has not, they stay as they are, and where they lie.
+    If there are at least as many rows as features, return the sets unchanged and without copying them.
     """
     if sum(map(len, sets)) >= sets[0].shape[1]:
         return list(sets)
@@ -46,7 +46,7 @@ def compact(*sets: NDArray[np.floating]) -> list[NDArray[np.floating]]:
 
 
 def squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield squared Euclidean distances of some rows of a from all rows of b, and which rows they are."""
+    """Yield slices of the rows of a, each with the squared Euclidean distances of these rows from all rows of b."""
     lengths = np.square(b).sum(1)
     step = max(1, BLOCK // len(b))
     for start in range(0, len(a), step):
@@ -56,9 +56,9 @@ def squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> Iterator[tuple[sl
 
 
 def nearest(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return how far the nearest row of b is from each row of a, (len(a),), and which one it is.
+    """Return the distance of each row of a from its nearest row of b, (len(a),), and the index of that row.
 
-    The distance is computed from the differences, so that a copy is at 0, whatever rounding makes of squares.
+    Computed from the differences, the distance of a copy is exactly 0, without the rounding errors of `squared`.
     """
     which = np.concatenate([found.argmin(1) for _, found in squared(a, b)])
     return np.sqrt(np.square(a - b[which]).sum(1)), which

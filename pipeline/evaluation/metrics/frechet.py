@@ -1,4 +1,4 @@
-"""The Frechet distance of two sets of features, each taken for a normal (Heusel et al. 2017)."""
+"""The Frechet distance of two sets of features, each modelled as a normal distribution (Heusel et al. 2017)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.evaluation.metrics.estimates import Estimate
 from pipeline.evaluation.metrics.features import SAMPLES, TEST, blocks, checked
 
 SIZES, ORDERS = 8, 4
-"""Of the parts of the samples that `frechet_infinity` extrapolates from, and how many times they are drawn."""
+"""Numbers of nested subsets of the samples, and of random orders of the samples, that `frechet_infinity` uses."""
 NEGLIGIBLE = 1e-10
-"""Share of the largest eigenvalue below which one is taken for rounding."""
+"""Share of the largest eigenvalue up to which an eigenvalue counts as a rounding error."""
 
 
 class Moments(NamedTuple):
@@ -25,14 +25,14 @@ class Moments(NamedTuple):
 
 
 class RunningMoments:
-    """Moments of any number of features, in memory that does not grow with it (Chan et al. 1983)."""
+    """Moments of a stream of features, in memory that does not grow with its length (Chan et al. 1983)."""
 
     def __init__(self, size: int) -> None:
-        """Set how many features an item has."""
+        """Set the number of features of an item."""
         self.n, self.mean, self.scatter = 0, np.zeros(size), np.zeros((size, size))
 
     def add(self, features: NDArray[np.floating]) -> Self:
-        """Take in some more items (n, size).
+        """Add the features of more items (n, size).
 
         Raises:
             ValueError: a value is not finite.
@@ -48,7 +48,7 @@ class RunningMoments:
         return self
 
     def moments(self) -> Moments:
-        """Return the moments so far.
+        """Return the moments of the items added so far.
 
         Raises:
             ValueError: there are fewer than two items.
@@ -73,8 +73,8 @@ def moments(features: NDArray[np.floating]) -> Moments:
 def distance(a: Moments, b: Moments) -> float:
     """Return |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of two normals.
 
-    The trace of the root is the sum of the roots of the eigenvalues of F' C_b F, where C_a = F F', which is symmetric:
-    the result is real also where there are fewer samples than features.
+    The trace of the root is the sum of the roots of the eigenvalues of F' C_b F, where C_a = F F'. That matrix is
+    symmetric, so the result is real even with fewer samples than features.
     """
     return _distance(a, b, _factor(a.covariance))
 
@@ -86,7 +86,7 @@ def _distance(a: Moments, b: Moments, factor: NDArray[np.float64]) -> float:
 
 
 def _from_eigenvalues(a: Moments, mean: NDArray[np.float64], variance: float, values: NDArray[np.floating]) -> float:
-    """Return the distance of a normal from one of that mean and total variance, by the eigenvalues under the root."""
+    """Return the distance of a from a normal of this mean and total variance, given the eigenvalues under the root."""
     apart = np.square(a.mean - mean).sum() + np.trace(a.covariance) + variance
     return max(0.0, float(apart - 2 * np.sqrt(values.clip(min=0)).sum()))
 
@@ -94,9 +94,10 @@ def _from_eigenvalues(a: Moments, mean: NDArray[np.float64], variance: float, va
 def frechet(real: NDArray[np.floating], generated: NDArray[np.floating]) -> Estimate:
     """Return the Frechet distance of two sets of features (n, d) and (m, d).
 
-    Influences follow from the derivative by the own mean, 2 (m - m_o), and that by the own covariance, I - T, with the
-    optimal transport T from the own normal to the other. With C_a = F F' and F' C_b F = U S^2 U', that from b to a is
-    G G' of G = F U S^(-1/2), and that from a to b, its inverse where both span, H H' of H = C_b G S^(-1).
+    The influences of a set's items follow from the derivatives by its mean m, 2 (m - m_o), and by its covariance,
+    I - T, where m_o is the mean of the other set and T the optimal transport from the set's normal to the other. With
+    C_a = F F' and F' C_b F = U S^2 U', the transport from b to a is G G' with G = F U S^(-1/2). The transport from a to
+    b, its inverse on the directions that both span, is H H' with H = C_b G S^(-1).
     """
     a, b = moments(real), moments(generated)
     factor = _factor(a.covariance)
@@ -116,15 +117,18 @@ def frechet_infinity(
     rng: np.random.Generator,
     plain: Estimate | None = None,
 ) -> Estimate:
-    """Return the distance that infinitely many samples would have (Chong & Forsyth 2020): its bias falls as 1 / n.
+    """Return the distance extrapolated to infinitely many samples (Chong & Forsyth 2020), as its bias falls as 1 / n.
 
-    The intercept of a line through the distances of nested parts of the samples, a quarter to all of them, over 1 / n;
-    the mean over seeded orders of the samples. `plain` is `frechet` of the same features, where it is known.
+    This fits a line to the distances of nested subsets of the samples, a quarter to all of them, over 1 / n, and
+    averages its intercept over seeded orders of the samples. `plain` is `frechet` of the same features, if known.
+
+    Raises:
+        ValueError: there are too few samples for two subsets.
     """
     n, size = generated.shape
     ends = np.unique(np.linspace(max(2, n // 4), n, SIZES).astype(int))
     if len(ends) < 2:
-        raise ValueError(f"no line goes through the distances of {n} samples")
+        raise ValueError(f"{n} samples are too few to extrapolate their Frechet distance")
     slopes = 1 / ends - np.mean(1 / ends)
     weights = 1 / len(ends) - slopes * np.mean(1 / ends) / np.square(slopes).sum()
     a, plain = moments(real), plain or frechet(real, generated)
@@ -149,9 +153,9 @@ def frechet_infinity(
 def _distances_of_few(
     a: Moments, few: NDArray[np.float64], ends: NDArray[np.int64], factor: NDArray[np.float64]
 ) -> Iterator[float]:
-    """Yield the distance of a normal from that of the first items (n, d) up to each end, all fewer than d.
+    """Yield, for each of `ends`, the distance of a from the normal of that many first items of `few` (n, d), n < d.
 
-    The eigenvalues that count are those of a Gram matrix of n rows, given the factor of the covariance of a.
+    `factor` is that of the covariance of a. The eigenvalues that are not 0 are those of a Gram matrix of n rows.
     """
     rooted = (few - few.mean(0)) @ factor
     products = rooted @ rooted.T
@@ -165,7 +169,7 @@ def _distances_of_few(
 def _influence(
     features: NDArray[np.floating], own: Moments, other: Moments, transport: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the influence of each item on the distance of its set's normal from another, given G of transport G G'."""
+    """Return the influence of each item on the distance of `own` from `other`, given G of the transport G G'."""
     shift = 2 * (own.mean - other.mean)
     found = np.empty(len(features))
     for rows in blocks(*features.shape):
@@ -176,7 +180,7 @@ def _influence(
 
 
 def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return F (d, r) with F F' a symmetric positive matrix, from the r directions that it spans."""
+    """Return F (d, r) with F F' = covariance, which is symmetric and positive semi-definite, of numerical rank r."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     spanned = values > NEGLIGIBLE * values.max(initial=0.0)
     found: NDArray[np.float64] = vectors[:, spanned] * np.sqrt(values[spanned])

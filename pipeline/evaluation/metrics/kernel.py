@@ -12,7 +12,7 @@ from pipeline.evaluation.metrics.features import SAMPLES, TEST, blocks, checked
 def kid(real: NDArray[np.floating], generated: NDArray[np.floating]) -> Estimate:
     """Return the unbiased estimate of the squared MMD under k(x, y) = (x.y / d + 1)^3 (eq. 4), over all pairs.
 
-    It may be below 0. The influence of an item is twice its centred projection (Hoeffding 1948).
+    The estimate can be negative. The influence of an item is twice its centred projection (Hoeffding 1948).
     """
     x, y = checked(real), checked(generated)
     xx, yy = _within(x), _within(y)
@@ -25,7 +25,7 @@ def kid(real: NDArray[np.floating], generated: NDArray[np.floating]) -> Estimate
 
 
 def _within(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean kernel of each row with all others."""
+    """Return the mean kernel of each row with all other rows."""
     alone = (np.square(x).sum(1) / x.shape[1] + 1) ** 3
     means: NDArray[np.float64] = (_across(x, x)[0] * len(x) - alone) / (len(x) - 1)
     return means

@@ -1,4 +1,4 @@
-"""How many samples are copies of items that the model was trained on."""
+"""The share of samples that are copies of items of train."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Copies:
-    """What was found of copying.
+    """An estimate of copying, with the nearest item of train of each sample.
 
     Attributes:
-        share: the share of samples that are copies: 0 in expectation for a model that favours no item of train over an
-            item that it never saw, 1 for one that copies; it may be below 0 by chance.
-        distances: of each sample from its nearest item of train, (n,).
-        sources: which item of train that is, (n,).
+        share: share of samples that are copies. Its expectation is 0 for a model that favours no item of train over an
+            unseen item, and 1 for a model that only copies. It can be negative by chance.
+        distances: distance of each sample from its nearest item of train, (n,).
+        sources: index of that item, (n,).
     """
 
     share: Estimate
@@ -30,17 +30,18 @@ class Copies:
 
 
 def copies(train: NDArray[np.floating], test: NDArray[np.floating], generated: NDArray[np.floating]) -> Copies:
-    """Ask whether samples lie nearer to train than to test, items of which the model never saw.
+    """Estimate the share of copies from how many samples are nearer to train than to test, which the model never saw.
 
-    Train and test are drawn alike. So a sample that is no copy has its nearest neighbour, among both, in train with the
-    probability e = n_train / (n_train + n_test), wherever it lies (Schilling 1986); were c of the samples copies, the
-    share would be c + (1 - c) e, which is solved for c. The influence of an item of train or test is by how much the
-    share falls without it: the samples that it is nearest to turn to another, which is in train with probability e.
+    Train and test are drawn from the same distribution, so the nearest neighbour, among both, of a sample that is no
+    copy is in train with probability e = n_train / (n_train + n_test), wherever the sample lies (Schilling 1986). If a
+    share c of the samples are copies, the expected share with a neighbour in train is c + (1 - c) e. This is solved
+    for c. The influence of an item of train or test is by how much the estimate falls without it: the samples whose
+    nearest neighbour it is then have another one, which is in train with probability e.
     """
     seen, unseen, drawn = checked(train, 1), checked(test, 1), checked(generated, 1)
     to_train, sources = nearest(drawn, seen)
     to_test, nearest_test = nearest(drawn, unseen)
-    # an item of test that has a duplicate in train is as near: it counts half
+    # a tie, from an item of test with a duplicate in train, counts half
     won = (to_train < to_test) + 0.5 * (to_train == to_test)
     expected = len(seen) / (len(seen) + len(unseen))
     value = (won.mean() - expected) / (1 - expected)

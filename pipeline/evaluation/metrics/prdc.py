@@ -14,10 +14,10 @@ NEIGHBOURS = 5
 def prdc(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = NEIGHBOURS) -> dict[str, Estimate]:
     """Return precision and density of generated items, recall and coverage of real ones.
 
-    An item's ball reaches to its k-th nearest neighbour in its own set, or the farthest where there are fewer.
-    Precision is the share of generated items within a real item's ball, density the mean number of real balls that one
-    lies in, over k; recall is the share of real items within a generated item's ball, coverage the share of real balls
-    that hold a generated item.
+    An item's ball reaches to its k-th nearest neighbour in its own set, or to the farthest if there are fewer.
+    Precision is the share of generated items within a real ball, and density the mean number of real balls that
+    contain a generated item, over k. Recall is the share of real items within a generated ball, and coverage the share
+    of real balls that contain a generated item.
     """
     x, y = checked(real), checked(generated)
     k = min(k, len(x) - 1, len(y) - 1)
@@ -31,11 +31,12 @@ def prdc(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = N
 
 
 class _Balls:
-    """The balls around centres, and which points lie in them.
+    """The balls around centres, and the points that they contain.
 
-    Influences are what a mean falls by without an item: a point counts in the mean itself; a ball counts with the
-    points that no other ball holds, and a point with the balls that hold no other. That balls grow where a centre is
-    left out is neglected, which makes intervals wider, if anything.
+    The influence of an item is by how much a mean falls without it. Where the item is one of those averaged, that is
+    its own value. Otherwise, for a share, a ball counts the points that no other ball contains, and a point the balls
+    that contain no other point. The growth of balls when a centre is left out is neglected, which makes intervals
+    wider, if anything.
     """
 
     def __init__(self, centres: NDArray[np.float64], points: NDArray[np.float64], k: int) -> None:
@@ -53,16 +54,16 @@ class _Balls:
         return _estimate(self.balls_of > 0, points, self.alone_holding, centres)
 
     def load(self, points: str, centres: str) -> Estimate:
-        """Return the mean number of balls that a point lies in, over k."""
+        """Return the mean number of balls that contain a point, over k."""
         return _estimate(self.balls_of / self.k, points, self.points_in / self.k, centres)
 
     def filled(self, centres: str, points: str) -> Estimate:
-        """Return the share of balls that hold a point."""
+        """Return the share of balls that contain a point."""
         return _estimate(self.points_in > 0, centres, self.alone_in, points)
 
 
 def _estimate(values: NDArray[np.generic], own: str, owed: NDArray[np.float64], other: str) -> Estimate:
-    """Return the mean of values over one population, of whose sum each item of the other is owed a part."""
+    """Return the mean of values over one population; `owed` is what their sum loses without each item of the other."""
     wide = values.astype(np.float64)
     influence = owed * (len(owed) / len(wide))
     return Estimate(float(wide.mean()), {own: wide - wide.mean(), other: influence - influence.mean()})

@@ -22,7 +22,7 @@ def settings(epochs):
 
 
 def labelled(toy, n, seed=0):
-    """Return images and whether their bar is upright or flat."""
+    """Return images, and labels for whether their bar is vertical or horizontal."""
     return toy.items(n, seed), (np.arange(n) % 2).astype(np.int32)
 
 
@@ -31,7 +31,7 @@ def fitted(toy):
     return in_domain.fit(*labelled(toy, 512), 2, toy.spec, settings(4), seed=0)
 
 
-def test_classes_that_can_be_told_apart_are_told_apart_on_items_it_never_saw(toy, fitted):
+def test_an_extractor_distinguishes_classes_on_items_that_it_never_saw(toy, fitted):
     assert fitted.about.task == "labels"
     assert in_domain.accuracy(fitted, *labelled(toy, 200, seed=1)) > 0.97
 
@@ -42,16 +42,16 @@ def test_accuracy_is_a_share_of_the_items_and_falls_with_wrong_labels(toy, fitte
     assert in_domain.accuracy(fitted, items, 1 - labels) == pytest.approx(1 - right)
 
 
-def test_without_labels_it_learns_to_tell_quarter_turns(toy):
+def test_without_labels_an_extractor_learns_quarter_turns(toy):
     items = toy.items(384)
-    items[:, :, :8, :8] = 255  # a corner that says which way is up
+    items[:, :, :8, :8] = 255  # a corner that shows which way is up
     found = in_domain.fit(items, None, 0, toy.spec, settings(10), seed=0)
     assert found.about.task == "order"
     assert found.about.classes == 4
     assert in_domain.accuracy(found, items[:100], None) > 0.9
 
 
-def test_without_labels_a_grid_that_is_not_square_is_told_by_how_it_is_mirrored():
+def test_without_labels_an_extractor_learns_how_a_grid_that_is_not_square_is_mirrored():
     spec = DataSpec((1, 16, 24), "grid")
     items = np.random.default_rng(0).integers(0, 40, (384, *spec.shape), np.uint8)
     items[:, :, :6, :6] = 255
@@ -59,7 +59,7 @@ def test_without_labels_a_grid_that_is_not_square_is_told_by_how_it_is_mirrored(
     assert in_domain.accuracy(found, items[:100], None) > 0.9
 
 
-def test_without_labels_a_text_is_told_by_the_order_of_its_parts():
+def test_without_labels_an_extractor_learns_the_order_of_the_parts_of_a_text():
     spec = DataSpec((32,), "sequence", vocab_size=32)
     start = np.random.default_rng(0).integers(0, 32, (384, 1))
     items = ((start + np.arange(32)) % 32).astype(np.uint8)
@@ -67,7 +67,7 @@ def test_without_labels_a_text_is_told_by_the_order_of_its_parts():
     assert in_domain.accuracy(found, items[:100], None) > 0.6  # chance is a quarter
 
 
-def test_features_have_the_size_that_was_asked_for_and_do_not_depend_on_their_chunk(toy, fitted):
+def test_features_have_the_size_of_the_params_and_do_not_depend_on_their_batch(toy, fitted):
     items = toy.items(700, seed=2)
     found = fitted.features(items)
     assert found.shape == (700, 8)
@@ -75,7 +75,7 @@ def test_features_have_the_size_that_was_asked_for_and_do_not_depend_on_their_ch
     np.testing.assert_allclose(fitted.features(items[690:]), found[690:], atol=1e-5)
 
 
-def test_features_tell_classes_apart_better_than_items_of_one_class(toy, fitted):
+def test_features_separate_classes_more_than_items_of_one_class(toy, fitted):
     items, labels = labelled(toy, 200, seed=3)
     found = fitted.features(items)
     centres = np.stack([found[labels == label].mean(0) for label in (0, 1)])
@@ -149,7 +149,7 @@ def test_weights_of_another_extractor_are_one_line_that_names_them(toy, fitted, 
         ({"classes": 0}, "classes"),
         ({"classes": True}, "classes"),
         ({"classes": 3}, "head.bias is float32 of the shape"),
-        ({"shape": [1, 32, 32]}, "shape is (1, 32, 32), and that of the data is (1, 16, 16)"),
+        ({"shape": [1, 32, 32]}, "shape is (1, 32, 32), but that of the data is (1, 16, 16)"),
         ({"task": "colours"}, "task"),
         ({"extractor": None}, "extractor"),
         ({"weights_sha256": ["a" * 64]}, "weights_sha256"),
@@ -185,15 +185,15 @@ def test_every_size_and_colour_can_be_fitted(size, channels):
     assert found.features(items).shape == (6, 8)
 
 
-@pytest.mark.parametrize(("shares", "told"), [((0.5, 0.5), True), ((0.9, 0.1), True), ((0.9, 0.1), False)])
-def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_shares(toy, tmp_path, shares, told):
+@pytest.mark.parametrize(("shares", "learnable"), [((0.5, 0.5), True), ((0.9, 0.1), True), ((0.9, 0.1), False)])
+def test_labels_that_cannot_be_learnt_are_replaced_by_orders_whatever_their_shares(toy, tmp_path, shares, learnable):
     names = [f"{part}{kind}.npy" for part in ("train", "val") for kind in ("", "_labels")]
     for seed, (array, labels) in enumerate([names[:2], names[2:]]):
         items, classes = toy.items(600, seed), np.arange(600, dtype=np.int32) % 2
         if shares[0] == 0.9:
             items = items[(classes == 0) | (np.arange(600) % 10 == 1)]
             classes = classes[(classes == 0) | (np.arange(600) % 10 == 1)]
-        if not told:
+        if not learnable:
             classes = np.random.default_rng(seed).permutation(classes)
         np.save(tmp_path / array, items)
         np.save(tmp_path / labels, classes)
@@ -201,8 +201,8 @@ def test_labels_that_cannot_be_told_are_given_up_for_orders_whatever_their_share
     about = {"content": "image", "settings": {"side": 16, "channels": 1}, "learnt": {}, "classes": ["a", "b"]}
     data = PreparedData(tmp_path, about | {"files": files})
     found = InDomain.make(data, settings(30), 0)
-    assert found.about.task == ("labels" if told else "order")
-    assert (found.class_probabilities(found.features(toy.items(4))) is not None) == told
+    assert found.about.task == ("labels" if learnable else "order")
+    assert (found.class_probabilities(found.features(toy.items(4))) is not None) == learnable
     assert found.protocol["task"] == found.about.task
-    expected = in_domain.accuracy(found, data.array("val"), data.labels("val") if told else None)
+    expected = in_domain.accuracy(found, data.array("val"), data.labels("val") if learnable else None)
     assert found.metrics(data) == {"val_accuracy": expected}

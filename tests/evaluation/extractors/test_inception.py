@@ -1,4 +1,4 @@
-"""Inception-v3 against torch-fidelity's own, with the same random weights."""
+"""Our Inception-v3 against torch-fidelity's, with the same random weights."""
 
 import hashlib
 
@@ -30,7 +30,7 @@ def file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(file):
-    """Return a function that makes our extractor for images of some shape, once for each."""
+    """Return a function that builds our extractor for images of some shape, once per shape and precision."""
     found = {}
 
     def make(channels, side, precision="float32"):
@@ -48,12 +48,12 @@ def theirs(file):
 
 
 def apart(a, b):
-    """Return how far features are from others, as a share of the latter's spread over images."""
+    """Return the distance of features a from b, relative to the spread of b over images."""
     return np.linalg.norm(a - b) / np.linalg.norm(b - b.mean(0))
 
 
 class Coloured(Dataset):
-    """Images as torch-fidelity takes them."""
+    """Images in the format that torch-fidelity takes."""
 
     def __init__(self, array):
         self.array = torch.from_numpy(array.repeat(3 // array.shape[1], axis=1))
@@ -94,7 +94,7 @@ def test_distances_are_those_of_torch_fidelity(made, file):
         fid=True,
         kid=True,
         kid_subsets=1,
-        kid_subset_size=32,  # all of them, so that it is the estimate over all pairs
+        kid_subset_size=32,  # all images, so that the estimate is over all pairs
         feature_extractor_weights_path=str(file),
         save_cpu_ram=True,
         cache=False,
@@ -107,7 +107,7 @@ def test_distances_are_those_of_torch_fidelity(made, file):
 
 
 @pytest.mark.slow
-def test_a_loaded_extractor_gives_the_same_features_and_says_how_they_are_made(made, tmp_path):
+def test_a_loaded_extractor_gives_the_same_features_and_protocol(made, tmp_path):
     first, array = made(1, 28), images(2, 1, 28)
     first.save(tmp_path)
     loaded = extractors.load(tmp_path, DataSpec((1, 28, 28), "grid"))
@@ -131,7 +131,7 @@ def test_no_images_have_no_features(made):
 
 
 @pytest.mark.slow
-def test_weights_that_were_damaged_since_are_one_line(made, tmp_path):
+def test_weights_that_were_damaged_after_saving_are_one_line(made, tmp_path):
     made(1, 28).save(tmp_path)
     path = tmp_path / "extractor.safetensors"
     with path.open("r+b") as opened:

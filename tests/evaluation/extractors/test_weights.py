@@ -25,7 +25,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Return where torch.hub keeps what it downloads, which is empty."""
+    """Return the folder of torch.hub's cache, which does not exist yet."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     return tmp_path / "home/hub/checkpoints"
 
@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """Return a file that counts as the published one, and where it is published."""
+    """Return a file that stands in for the published one, at the URL of the latter."""
     path = tmp_path / "published.pth"
     torch.save(TENSORS, path)
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
@@ -67,7 +67,7 @@ def test_weights_in_the_folder_need_no_download(published, folder, cache, no_net
     assert not cache.exists()
 
 
-def test_offline_one_line_says_which_file_belongs_where(folder, cache, no_network):
+def test_offline_the_error_is_one_line_that_names_the_file_and_its_folder(folder, cache, no_network):
     timeout = socket.getdefaulttimeout()
     said = refused(folder)
     for part in ("features.extractor is inception", str(folder), f"put {weights.NAME} there", "unreachable"):
@@ -89,7 +89,7 @@ def test_damaged_published_weights_are_refused_wherever_they_lie(published, fold
         assert f"{place / weights.NAME}: damaged" in refused(folder)
 
 
-def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path):
+def test_a_file_of_the_user_is_not_verified_by_digest(tmp_path):
     torch.save(TENSORS, tmp_path / "own.pth")
     assert torch.equal(weights.read(tmp_path / "own.pth")["a"], TENSORS["a"])
 
@@ -119,5 +119,5 @@ def test_data_that_are_no_images_are_refused_before_weights_are_looked_for(words
         extractor="inception", epochs=1, width=8, dimensions=8, weights=str(tmp_path / "none.pth"), precision="float32"
     )
     about = {"content": "text", "settings": words.about("vae").content_settings, "learnt": {}}
-    with pytest.raises(SourceError, match=r"knows images, not text; set it to in_domain"):
+    with pytest.raises(SourceError, match=r"takes images, not text; set it to in_domain"):
         Inception.make(PreparedData(tmp_path, about), settings, 0)

@@ -8,7 +8,7 @@ def test_the_distance_is_half_the_sum_of_differences():
     assert class_distance(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])).value == pytest.approx(0.25)
 
 
-def test_the_distance_is_zero_for_the_same_shares_and_one_for_classes_apart():
+def test_the_distance_is_0_for_equal_shares_and_1_for_disjoint_classes():
     assert class_distance(np.array([0, 1]), np.array([1, 0, 0, 1])).value == 0
     assert class_distance(np.array([0, 1]), np.array([2, 2])).value == 1
 
@@ -25,7 +25,7 @@ def test_confidence_is_the_probability_of_the_likeliest_class_whichever_it_is():
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_truth_about_as_often_as_they_say():
+def test_intervals_contain_the_truth_about_as_often_as_their_level():
     p, q, held = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], 0
     for seed in range(300):
         rng = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal():
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_truth_about_as_often_as_they_say():
+def test_intervals_contain_the_truth_about_as_often_as_their_level():
     held = 0
     for seed in range(300):
         low, high = mean(rng(seed).exponential(size=80), "test").interval(rng(seed + 1))
@@ -30,7 +30,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 
 @settings(max_examples=50, deadline=None)
 @given(values=VALUES)
-def test_an_interval_holds_its_score_and_repeats_with_its_seed(values):
+def test_an_interval_contains_its_score_and_repeats_with_its_seed(values):
     estimate = mean(values, "test")
     low, high = estimate.interval(rng())
     assert low - 1e-9 <= estimate.value <= high + 1e-9
@@ -43,7 +43,7 @@ def test_a_wider_level_gives_a_wider_interval():
     assert a < b < c < d
 
 
-def test_populations_add_their_spread():
+def test_the_variances_of_populations_add_up():
     one, two = rng(0).normal(size=500), rng(1).normal(size=800)
     parts = {"test": one - one.mean(), "samples": two - two.mean()}
     assert Estimate(0.0, parts).deviations(rng()).std() == pytest.approx(np.sqrt(1 / 500 + 1 / 800), rel=0.1)
@@ -68,6 +68,6 @@ def test_scores_over_different_items_have_no_difference():
 
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan], [np.inf]])
-def test_a_mean_of_nothing_or_of_what_is_not_finite_raises(values):
+def test_a_mean_of_no_values_or_of_values_that_are_not_finite_raises(values):
     with pytest.raises(ValueError, match="all of them finite"):
         mean(np.array(values), "test")

@@ -14,7 +14,7 @@ def points(n, seed, d=5):
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 40), m=st.integers(1, 40), seed=st.integers(0, 1000), block=st.integers(1, 300))
-def test_squared_distances_are_scipys_whatever_the_block(n, m, seed, block):
+def test_squared_distances_are_those_of_scipy_for_any_block_size(n, m, seed, block):
     a, b = points(n, seed), points(m, seed + 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "BLOCK", block)
@@ -23,7 +23,7 @@ def test_squared_distances_are_scipys_whatever_the_block(n, m, seed, block):
     np.testing.assert_allclose(np.concatenate([apart for _, apart in found]), cdist(a, b, "sqeuclidean"), atol=1e-9)
 
 
-def test_the_nearest_is_the_one_that_is_nearest():
+def test_nearest_agrees_with_scipy():
     a, b = points(30, 0), points(50, 1)
     apart = cdist(a, b)
     distances, which = nearest(a, b)
@@ -31,7 +31,7 @@ def test_the_nearest_is_the_one_that_is_nearest():
     np.testing.assert_allclose(distances, apart.min(1))
 
 
-def test_a_copy_is_at_no_distance_though_it_is_far_from_zero():
+def test_a_copy_is_at_distance_0_even_far_from_the_origin():
     b = points(50, 0) + 1e6
     distances, which = nearest(b[7:9], b)
     assert distances.tolist() == [0, 0]
@@ -39,7 +39,7 @@ def test_a_copy_is_at_no_distance_though_it_is_far_from_zero():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_raises(bad):
+def test_values_that_are_not_finite_raise(bad):
     with pytest.raises(ValueError, match="not finite"):
         checked(np.array([[1.0], [bad]]))
 
@@ -50,7 +50,7 @@ def test_too_few_rows_raise():
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(3, 4, 20), (30, 40, 20)])
-def test_compacted_sets_lie_as_far_apart_as_before_in_no_more_axes_than_items(n, m, d):
+def test_compacted_sets_keep_their_distances_in_at_most_as_many_axes_as_items(n, m, d):
     a, b = points(n, 0, d), points(m, 1, d)
     less_a, less_b = compact(a, b)
     assert less_a.shape == (n, min(d, n + m))

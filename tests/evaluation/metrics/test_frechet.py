@@ -47,11 +47,11 @@ def test_the_distance_is_symmetric_and_never_negative(a, b):
 
 @PROMPT
 @given(a=SETS, shift=st.floats(-10, 10))
-def test_moving_a_set_adds_the_square_of_the_way(a, shift):
+def test_shifting_a_set_adds_the_square_of_the_shift(a, shift):
     assert frechet(a, a + shift) == pytest.approx(6 * shift**2, rel=1e-6, abs=1e-5 * max(1.0, np.square(a).sum()))
 
 
-def test_the_order_of_items_does_not_count():
+def test_the_order_of_items_does_not_matter():
     a, b = features(50, 6), features(60, 6, 1)
     assert frechet(a, b) == pytest.approx(frechet(a[::-1], np.random.default_rng(0).permutation(b)))
 
@@ -102,11 +102,11 @@ def test_fewer_samples_than_features_stay_real_and_finite(n):
     assert frechet(features(n, 64), features(n, 64)) == pytest.approx(0, abs=1e-3)
 
 
-def test_features_that_never_vary_have_a_distance():
+def test_constant_features_have_a_distance():
     assert frechet(np.zeros((10, 4)), np.ones((10, 4))) == pytest.approx(4)
 
 
-def test_single_precision_is_widened_before_it_is_summed():
+def test_single_precision_is_summed_in_double_precision():
     a = features(200, 6, shift=0.0).astype(np.float32)
     assert frechet(a + np.float32(4096), a + np.float32(4096)) == pytest.approx(0, abs=1e-6)
     mean, cov = moments(a)
@@ -143,13 +143,13 @@ def test_an_influence_is_what_the_distance_falls_by_without_that_item(place):
         less = list(sets)
         less[place] = without(sets[place], i)
         changes.append((n - 1) * (whole.value - frechet(*less)))
-    # the jackknife's are not centred: the bias moves with n as well
+    # differences of the jackknife are not centred, as the bias also changes with n
     np.testing.assert_allclose(
         changes - np.mean(changes), part[::10] - part[::10].mean(), rtol=0.05, atol=0.1 * part.std()
     )
 
 
-def test_more_samples_leave_the_extrapolated_distance_where_few_raise_the_plain_one():
+def test_few_samples_bias_the_plain_distance_but_not_the_extrapolated_one():
     rng = np.random.default_rng(0)
     real, more = rng.normal(size=(50_000, 16)), rng.normal(size=(40, 300, 16))
     plain = [frechet(real, few) for few in more]
@@ -164,7 +164,7 @@ def test_the_extrapolated_distance_repeats_with_its_seed():
     assert first == again != other
 
 
-def test_scores_are_the_same_in_however_many_blocks_features_are_read(monkeypatch):
+def test_scores_do_not_depend_on_the_number_of_blocks(monkeypatch):
     a, b = features(90, 5), features(70, 5, 1)
     whole = [module.frechet(a, b), frechet_infinity(a, b, np.random.default_rng(0))]
     monkeypatch.setattr("pipeline.evaluation.metrics.features.BLOCK", 5 * 8)
@@ -175,7 +175,7 @@ def test_scores_are_the_same_in_however_many_blocks_features_are_read(monkeypatc
             np.testing.assert_allclose(other.parts[name], part, rtol=1e-8, atol=1e-8)
 
 
-def test_memory_does_not_grow_with_the_features_that_lie_in_a_file(monkeypatch, tmp_path):
+def test_memory_does_not_grow_with_features_in_a_file(monkeypatch, tmp_path):
     monkeypatch.setattr("pipeline.evaluation.metrics.features.BLOCK", 2**16)
     n, d = 50_000, 32
     on_disk = np.memmap(tmp_path / "features", np.float32, "w+", shape=(n, d))
@@ -211,7 +211,7 @@ def test_the_extrapolated_distance_is_the_intercept_of_a_line_through_plain_ones
     assert frechet_infinity(a, b, np.random.default_rng(0)).value == pytest.approx(intercept, rel=1e-6)
 
 
-def test_influences_are_those_of_the_optimal_transport_also_where_a_feature_never_varies():
+def test_influences_are_those_of_the_optimal_transport_even_with_a_constant_feature():
     a, b = features(80, 6), features(90, 6, 1, 0.5)
     a[:, 2] = b[:, 2] = 1.0
     (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)

@@ -11,7 +11,7 @@ BINS = 2**32
 
 
 def counted(dense):
-    """Return counts as sparse ones over far more bins, at places that are far apart."""
+    """Return dense counts as a sparse array with far more bins, in which used bins are far apart."""
     found = csr_array(np.asarray(dense, np.float64))
     return csr_array((found.data, found.indices.astype(np.int64) * 1_000_003, found.indptr), shape=(len(dense), BINS))
 
@@ -30,24 +30,24 @@ def test_the_distance_is_that_of_scipy(a, b):
 
 @given(counts)
 @settings(deadline=None)
-def test_a_set_is_at_no_distance_from_itself(a):
+def test_a_set_is_at_distance_0_from_itself(a):
     found = jensen_shannon(counted(a), counted(a))
     assert found.value == pytest.approx(0, abs=1e-7)
     assert all(np.isfinite(part).all() for part in found.parts.values())
 
 
-def test_sets_that_share_nothing_are_at_the_distance_1():
+def test_disjoint_sets_are_at_distance_1():
     assert jensen_shannon(counted([[1, 0]]), counted([[0, 3]])).value == pytest.approx(1)
 
 
 @pytest.mark.parametrize("moved", ["test", "samples"])
-def test_an_item_moves_the_distance_as_its_part_says(moved):
+def test_an_item_moves_the_distance_by_its_influence(moved):
     rng = np.random.default_rng(0)
     real, generated = rng.poisson(3.0, (40, 6)), rng.poisson([1, 2, 3, 4, 5, 6], (30, 6))
     estimate = jensen_shannon(counted(real), counted(generated))
     sets = {"test": real, "samples": generated}
     n = len(sets[moved])
-    # the same item once more among a thousand copies of all of them moves the distance by its part over their number
+    # one more copy of an item among 1000 copies of all items moves the distance by its influence over their number
     for item in (0, 7):
         many = sets | {moved: np.concatenate([np.tile(sets[moved], (1000, 1)), sets[moved][[item]]])}
         after = jensen_shannon(counted(many["test"]), counted(many["samples"])).value
@@ -55,7 +55,7 @@ def test_an_item_moves_the_distance_as_its_part_says(moved):
 
 
 @pytest.mark.parametrize(("real", "generated", "far"), [([1, 2], [0, 0], 1), ([0, 0], [1, 2], 1), ([0, 0], [0, 0], 0)])
-def test_a_model_of_empty_items_is_as_far_as_can_be_and_stops_nothing(real, generated, far):
+def test_sets_without_counts_have_a_distance(real, generated, far):
     found = jensen_shannon(counted([real, real]), counted([generated]))
     assert found.value == far
     assert {name: part.tolist() for name, part in found.parts.items()} == {"test": [0, 0], "samples": [0]}

@@ -32,12 +32,12 @@ def test_sets_apart_are_farther_than_sets_alike():
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_expectation_about_as_often_as_they_say():
+def test_intervals_contain_the_expectation_about_as_often_as_their_level():
     found = [kid(features(80, seed), features(60, seed + 5000, 0.5)) for seed in range(200)]
     truth = np.mean([each.value for each in found])
     bounds = [each.interval(np.random.default_rng(seed)) for seed, each in enumerate(found)]
     assert 0.9 <= np.mean([low <= truth <= high for low, high in bounds]) <= 0.995
 
 
-def test_features_that_never_vary_have_a_distance():
+def test_constant_features_have_a_distance():
     assert kid(np.zeros((5, 4)), np.ones((5, 4))).value == pytest.approx(1 + 8 - 2)

@@ -9,7 +9,7 @@ def items(n, seed=0, d=6):
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
-def test_a_planted_copier_is_caught_and_its_share_told(share):
+def test_planted_copies_are_detected_and_their_share_is_estimated(share):
     train, test = items(2000), items(2000, 1)
     n = int(share * 1000)
     found = copies(train, test, np.concatenate([train[:n], items(1000 - n, 2)])).share
@@ -18,7 +18,7 @@ def test_a_planted_copier_is_caught_and_its_share_told(share):
     assert low <= share <= high + 1e-9
 
 
-def test_copies_with_a_little_noise_are_caught_as_well():
+def test_copies_with_a_little_noise_are_detected():
     train = items(2000)
     found = copies(train, items(600, 1), train[:500] + 0.02 * items(500, 2)).share
     assert found.value > 0.9
@@ -32,7 +32,7 @@ def test_a_smooth_model_passes_though_its_samples_are_nearer_to_the_centre_than_
     assert np.mean(caught) <= 0.1
 
 
-def test_the_nearest_items_are_named_with_their_distances():
+def test_the_nearest_items_are_returned_with_their_distances():
     train = items(50)
     found = copies(train, items(30, 1), train[[3, 9]] + [[0.0], [1e-3]])
     assert found.sources.tolist() == [3, 9]
@@ -46,6 +46,6 @@ def test_an_item_that_is_in_train_and_in_test_counts_half():
     assert found.share.value == pytest.approx((0.5 - expected) / (1 - expected))
 
 
-def test_what_is_not_finite_raises():
+def test_values_that_are_not_finite_raise():
     with pytest.raises(ValueError, match="not finite"):
         copies(items(9), items(9, 1), np.full((3, 6), np.nan))

@@ -12,7 +12,7 @@ def points(n, seed=0, shift=0.0, scale=1.0, d=4):
 
 
 def by_the_authors(real, fake, k):
-    """Return what the formulas of Naeem et al. 2020 give, written as they stand in section 2 and 3."""
+    """Return the scores by the formulas of Naeem et al. 2020, sections 2 and 3, written literally."""
     radius = {name: np.sort(cdist(x, x), axis=1)[:, k] for name, x in (("real", real), ("fake", fake))}
     apart = cdist(real, fake)
     return {
@@ -27,7 +27,7 @@ def by_the_authors(real, fake, k):
 @given(
     n=st.integers(7, 60), m=st.integers(7, 60), k=st.integers(1, 6), seed=st.integers(0, 999), shift=st.floats(-3, 3)
 )
-def test_figures_are_those_of_the_authors_formulas(n, m, k, seed, shift):
+def test_scores_are_those_of_the_authors_formulas(n, m, k, seed, shift):
     real, fake = points(n, seed), points(m, seed + 1, shift)
     found = {name: estimate.value for name, estimate in prdc(real, fake, k).items()}
     assert found == pytest.approx(by_the_authors(real, fake, k))
@@ -54,16 +54,16 @@ def test_samples_of_half_the_data_are_precise_and_recall_half():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["precision", "recall", "density", "coverage"])
-def test_intervals_hold_the_expectation_at_least_as_often_as_they_say(name):
+def test_intervals_contain_the_expectation_at_least_as_often_as_their_level(name):
     found = [prdc(points(150, seed), points(120, seed + 5000, 0.3, 0.8))[name] for seed in range(200)]
     truth = np.mean([each.value for each in found])
     bounds = [each.interval(np.random.default_rng(seed)) for seed, each in enumerate(found)]
     assert np.mean([low <= truth <= high for low, high in bounds]) >= 0.92
 
 
-def test_fewer_items_than_neighbours_have_figures_all_the_same():
+def test_fewer_items_than_neighbours_have_scores():
     assert all(np.isfinite(each.value) for each in prdc(points(3), points(4, 1)).values())
 
 
-def test_features_that_never_vary_have_figures():
+def test_constant_features_have_scores():
     assert {each.value for each in prdc(np.zeros((9, 3)), np.zeros((9, 3))).values()} == {0.0}
