@@ -12,18 +12,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-NO_ROOM, NO_MEMORY = "make room on the disk", "free memory, or let the params ask for less"
+NO_ROOM, NO_MEMORY = "free space on the disk", "free memory, or lower the sizes in params.yaml"
 REMEDIES = {
-    errno.ENOSPC: f"{NO_ROOM}, in bytes or in files (`df`, `df -i`)",
-    errno.EDQUOT: "make room within your quota",
+    errno.ENOSPC: f"{NO_ROOM}, in bytes or inodes (`df`, `df -i`)",
+    errno.EDQUOT: "free space within your quota",
     errno.EFBIG: "raise the limit of a file's size (`ulimit -f`)",
     errno.EROFS: "make the file system writable",
-    errno.EACCES: "give yourself the right to",
-    errno.EPERM: "give yourself the right to",
+    errno.EACCES: "give yourself permission",
+    errno.EPERM: "give yourself permission",
     errno.ENOMEM: NO_MEMORY,
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
     errno.ENFILE: "raise the limit of open files of this machine",
-    errno.EIO: "look at the disk",
+    errno.EIO: "check the disk",
 }
 """What to do about each errno by which a machine can refuse any program."""
 MESSAGES = {
