@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 PORT ?= 5000
 READY := $(VENV)/.ready
-# tests wait for processes as often as they compute, so that three at a time pay also on two cores
+# tests spend as much time blocked on processes as computing, so three workers pay off even on two cores
 PYTEST := pytest -n 3 --dist loadfile
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -23,32 +23,32 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --progress-bar off -c constraints.txt -e '.[dev,inception]'
 	@touch $(READY)
 
-repro: $(READY) ## Prepare, train, evaluate and register, and say what came out
-	@python -m pipeline.stages.validate # reads params.yaml within bounds, which DVC does not
+repro: $(READY) ## Prepare, train, evaluate and register, and print the summary
+	@python -m pipeline.stages.validate # unlike DVC, it parses params.yaml within bounds
 	@dvc repro
 	@pipeline summary
 
-test: $(READY) ## Run the tests but the slow ones
+test: $(READY) ## Run all tests except the slow ones
 	@$(PYTEST) -m 'not slow'
 
 test-all: $(READY) ## Run all tests
 	@$(PYTEST)
 
-check: $(READY) ## Lint, types, import layers, generated pages
+check: $(READY) ## Check lint, types, import layers and generated pages
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@lint-imports
 	@python docs/write_params.py --check
 
-docs: $(READY) ## Write the pages that are made from code
+docs: $(READY) ## Write the pages that are generated from code
 	@python docs/write_params.py
 
 docs-site: $(READY) ## Build the documentation as a site in site/
 	@python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@mkdocs build --strict
 
-bench: $(READY) ## Measure speed against what people would use instead, growth, serving, and what scores are worth
+bench: $(READY) ## Measure speed against alternatives, growth, serving, and the quality of scores
 	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@dvc repro
 	@for family in vae gan; do \
@@ -72,9 +72,9 @@ bench: $(READY) ## Measure speed against what people would use instead, growth, 
 	@python benchmarks/copies.py
 	@python benchmarks/inversion.py
 
-bench-check: $(READY) ## Measure a few ratios, and fail where one has fallen since it was recorded
+bench-check: $(READY) ## Measure a few ratios, and fail if one is below its recorded value
 	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@python benchmarks/check.py
 
-ui: $(READY) ## Serve MLflow, and say the address of the runs; PORT=5001 chooses the port
+ui: $(READY) ## Serve MLflow, and print the address of the runs; PORT=5001 chooses the port
 	@pipeline ui --port $(PORT)

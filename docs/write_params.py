@@ -29,22 +29,22 @@ def page() -> str:
     return HEAD + "".join(rows(Params, ""))
 
 
-def rows(section: type[BaseModel], prefix: str) -> list[str]:
-    """Return the rows of a section's fields, and of the sections inside it."""
+def rows(section: type[BaseModel], prefix: str, above: tuple[Any, ...] = ()) -> list[str]:
+    """Return the rows of a section's fields, and of the sections inside it; `above` marks a section within another."""
     found = []
     for key, field in section.model_fields.items():
         name = f"{prefix}{field.alias or key}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += rows(field.annotation, f"{name}.")
+            found += rows(field.annotation, f"{name}.", tuple(field.metadata) if prefix else ())
         else:
-            found.append(f"| `{name}` | {allowed(field)} | {meaning(field)} |\n")
+            found.append(f"| `{name}` | {allowed(field)} | {meaning(field, above)} |\n")
     return found
 
 
-def meaning(field: FieldInfo) -> str:
-    """Return what a field is, and where alone it plays a part."""
-    said = " ".join((field.description or "").split())
-    return " ".join([said, *(f"Read where {mark}." for mark in field.metadata if isinstance(mark, Where))])
+def meaning(field: FieldInfo, above: tuple[Any, ...]) -> str:
+    """Return what a field is, and where alone it is read."""
+    text = " ".join((field.description or "").split())
+    return " ".join([text, *(f"Read where {mark}." for mark in (*above, *field.metadata) if isinstance(mark, Where))])
 
 
 def allowed(field: FieldInfo) -> str:

@@ -4,24 +4,24 @@ import os
 from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 
-# MLflow decides when it is imported, by whichever module comes first; what a user has set stands
+# MLflow reads it once, on its first import; `setdefault` keeps a value that the user has set
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
-def _write_whole(_: SourceFileLoader, path: str, data: bytes, *, _mode: int = 0o666) -> None:
-    """Write byte code that is whole whenever it is there.
+def _write_atomically(_: SourceFileLoader, path: str, data: bytes, *, _mode: int = 0o666) -> None:
+    """Write byte code atomically.
 
-    Python takes a write that a full disk cut short for a whole one, and every later run for a damaged module.
+    Python accepts byte code that a full disk truncated, and every later import of the module fails.
     """
-    beside = f"{path}.{os.getpid()}.{id(data)}"
+    temporary = f"{path}.{os.getpid()}.{id(data)}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib takes time to import
-        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, _mode & 0o666)) as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, _mode & 0o666)) as file:
             file.write(data)
-        os.replace(beside, path)  # noqa: PTH105
-    except OSError:  # byte code saves time, and nothing else
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError:  # byte code is optional: it only saves time
         with suppress(OSError):
-            os.unlink(beside)  # noqa: PTH108
+            os.unlink(temporary)  # noqa: PTH108
 
 
-SourceFileLoader.set_data = _write_whole  # type: ignore[assignment, method-assign]
+SourceFileLoader.set_data = _write_atomically  # type: ignore[assignment, method-assign]

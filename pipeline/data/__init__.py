@@ -1,1 +1,1 @@
-"""From a source to arrays: duplicates, splits, the prepared data of a workspace, and their batches."""
+"""From a source to arrays: deduplication, splits, the prepared data of a workspace, and their batches."""

@@ -1,4 +1,4 @@
-"""What a folder says of the model or of the data in it, held to the schema of params.yaml before anything is built."""
+"""Check the description of a model or of prepared data against the schema of params.yaml, before building anything."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pipeline.system.errors import ArtifactError
 from pipeline.system.validation import say
 
 FORMAT = 4
-"""What model.json says of the weights: 1 had the vectors of grids channel by channel, 2 has them place by place, 3 has
-params that are not called `size` any more, and 4 has those of tokens in sections of their own."""
+"""Version of the format of model.json and its weights: 1 stored the vectors of grids channel by channel, 2 stores them
+place by place, 3 renamed the params that were called `size`, and 4 has those of tokens in sections of their own."""
 CURE = "run `dvc repro -f train` to make it again, or fetch it again"
 OF_ANOTHER_VERSION = ("missing", "extra_forbidden")
-"""What params that build nothing may be: a model outlives a param of `train`, and is there before the next one."""
+"""Problems allowed in params that build nothing: a later version may remove or add a param of `train`."""
 
 
 class Description(Section):
-    """All that model.json says; `models.saved.SavedModel` is what is made of it."""
+    """All fields of model.json; `models.saved.SavedModel` is built from them."""
 
     family: str
     content: str
@@ -38,10 +38,10 @@ class Description(Section):
 
 
 def read(folder: Path) -> Description:
-    """Read model.json; what another format says of params and of the content is left alone.
+    """Read model.json; the params and the content of another format are not checked.
 
     Raises:
-        ArtifactError: it is missing, no description, or one of a model that no params make.
+        ArtifactError: it is missing, not a description, or describes a model that no params make.
     """
     path = folder / "model.json"
     tree = disk.read_json(path, dict[str, Any], CURE)
@@ -59,10 +59,10 @@ def read(folder: Path) -> Description:
 
 
 def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure: str) -> None:
-    """Hold params, nested as in params.yaml, to its schema: sections in `building` whole, of others what is there.
+    """Check params, nested as in params.yaml, against its schema; only sections in `building` must be complete.
 
     Raises:
-        ArtifactError: a value is missing, unknown or not allowed; `path` is the file that has it.
+        ArtifactError: a value is missing, unknown or not allowed; the error names `path`, the file of the params.
     """
     try:
         Params.model_validate(dict(params))
@@ -73,10 +73,10 @@ def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure:
 
 
 def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[str, Any], cure: str) -> Content:
-    """Return the content that params and what it learnt describe.
+    """Build the content that `params` and the `learnt` state describe.
 
     Raises:
-        ArtifactError: they describe none; `path` is the file that has them.
+        ArtifactError: they do not describe a content; the error names `path`, the file that holds them.
     """
     try:
         return contents.build(name, params[name], learnt)

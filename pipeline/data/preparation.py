@@ -1,4 +1,4 @@
-"""Raw items to the arrays of data/prepared, in memory that does not grow with the items' size."""
+"""Convert raw items to the arrays of data/prepared, in memory that does not grow with the size of the items."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEWEST = 100
 DIGEST = 16
 NAMED = 3
 UNCLASSED = "(none)"
-"""What the class of items is called that lie in no subfolder."""
+"""Class of the items that are in no subfolder."""
 ROW = np.dtype(
     [
         ("like", f"S{DIGEST}"),
@@ -39,16 +39,16 @@ ROW = np.dtype(
         ("at", "i8"),
     ]
 )
-"""What is kept of an item: digests of what it is like and of its bytes, places in the seeded orders of items and of
-groups, class, fixed split, place in the file."""
+"""The record of an item: digests of its likeness (equal for duplicates) and of its bytes, its keys in the seeded orders
+of items and of groups, class, fixed split, index in the encoded file."""
 FIXED = {"test": 0, "train": 1, None: 2}
 
 
 @dataclass
 class Harvest:
-    """What a source gave: encoded items in a file, a row on each of them, and the files that gave none.
+    """What was read from a source: a row for each encoded item, and the rejected files.
 
-    `files` counts all of them, as `Usable` says what one is, and `left_out` what the content itself left out.
+    `files` counts all files (`Usable` defines one), and `left_out` the items that the content itself left out.
     """
 
     rows: NDArray[np.void]
@@ -66,9 +66,9 @@ def harvest(
     names: Names,
     leave_out: Callable[[LeftOut], object],
 ) -> Harvest:
-    """Encode every item of a source into one file, one after the other; keep their names, hand on what is left out."""
+    """Encode all items of a source into one file, in order; collect their names, and report those that are left out."""
     order_key = key(seed, "split").to_bytes(8, "big")
-    kept = bytearray()  # grows in place, where arrays would be joined into a copy
+    kept = bytearray()  # grows in place, whereas joining arrays would copy them
     pending: list[tuple[bytes, int, int, int, int, int, int]] = []
     rejected: list[Rejected] = []
     classes: dict[str, int] = {}
@@ -86,7 +86,7 @@ def harvest(
         if not isinstance(found, Item):
             continue
         data = content.encode(found.raw).tobytes()
-        if to.write(data) < len(data):  # nothing is between this and the disk that would write the rest, or say so
+        if to.write(data) < len(data):  # unbuffered: on a full disk nothing else raises
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
         like = hashlib.blake2b(data if found.like is None else found.like, digest_size=DIGEST).digest()
         order = _number(like, order_key)
@@ -108,8 +108,8 @@ def check(found: Harvest, most: float, source: Path) -> None:
     """Refuse a source with too few items, or with too many unusable files.
 
     Raises:
-        SourceError: there are fewer than 100 different items, or the share of files that gave none is above `most`;
-            the first of those files are named.
+        SourceError: there are fewer than 100 different items, or the share of unusable files is above `most`; the first
+            of those files are named.
     """
     count = len(np.unique(found.rows["like"]))
     if count < FEWEST:
@@ -118,23 +118,23 @@ def check(found: Harvest, most: float, source: Path) -> None:
     if share > most:
         raise SourceError(
             f"{source}: {len(found.rejected)} of {found.files} files ({share:.1%}) cannot be used, more than "
-            f"prepare.max_rejected ({most:.1%}) allows{_first(found.rejected)}; mend or remove them, or "
+            f"prepare.max_rejected ({most:.1%}) allows{_first(found.rejected)}; fix or remove them, or "
             "raise prepare.max_rejected"
         )
 
 
 def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]], NDArray[np.int64]]:
-    """Return the rows of each split without duplicates, and places (n, 2) of those, each with what it repeats.
+    """Return the rows of each split without duplicates, and row indices (n, 2) of each duplicate and what it repeats.
 
-    A pure function of seed and content: within each class, groups of items are put into an order keyed by the seed, and
-    that order is cut between them; an item without a group is one. Within a split items are in a keyed order, whatever
-    their group. Of items that are alike, one in a fixed test split is kept before others.
+    A pure function of seed and content. Within each class, groups of items are put into an order keyed by the seed, and
+    the order is cut between groups; an item without a group is a group of its own. Within a split, items are in a keyed
+    order, whatever their group. Of duplicates, one in a fixed test split is kept in preference to others.
 
     Raises:
         SourceError: a split would be empty.
     """
     rows = found.rows
-    # indices stand for rows as long as they can: they take an eighth of the memory
+    # indices stand in for rows as long as possible: they take an eighth of the memory
     kept = np.lexsort([rows[each] for each in ("bytes", "group", "label", "fixed", "like")])
     like = rows["like"][kept]
     new = np.append(True, like[1:] != like[:-1])
@@ -165,14 +165,14 @@ def split(found: Harvest, shares: Shares) -> tuple[dict[Split, NDArray[np.void]]
 
 
 def duplicates(rows: NDArray[np.void], repeats: NDArray[np.int64], names: Names) -> Iterator[LeftOut]:
-    """Yield what `split` left out, by name."""
+    """Yield the duplicates that `split` left out, by name."""
     for place, of in repeats:
         same = rows["bytes"][place] == rows["bytes"][of]
         yield LeftOut(names[place], names[of], "it is the same to the model" if same else "it is alike")
 
 
 def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Path, name: Split) -> None:
-    """Write a split as an array file and its labels, reading one item at a time."""
+    """Write a split as a file of its array and one of its labels, reading one item at a time."""
     size = int(np.prod(spec.shape)) * spec.dtype.itemsize
     header = {"descr": spec.dtype.str, "fortran_order": False, "shape": (len(rows), *spec.shape)}
     with (folder / f"{name}.npy").open("wb") as file:
@@ -184,7 +184,7 @@ def write(rows: NDArray[np.void], encoded: IO[bytes], spec: DataSpec, folder: Pa
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the digests of the files with the arrays and labels of all splits."""
+    """Return the sha256 of each file of arrays and labels, by file name."""
     return {path.name: disk.sha256(path) for path in sorted(folder.glob("*.npy"))}
 
 
@@ -193,16 +193,16 @@ def _number(data: bytes, secret: bytes = b"") -> int:
 
 
 def _repeats(order: NDArray[np.int64], new: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the places of what is not new, (n, 2), each with that of the last new one before it in an order."""
+    """Return the indices of items that are not new, (n, 2), each with that of the last new one before it in `order`."""
     firsts, again = np.flatnonzero(new), np.flatnonzero(~new)
     pairs = np.stack([order[again], order[firsts[np.searchsorted(firsts, again) - 1]]], axis=1)
     return pairs[np.argsort(pairs[:, 0])]
 
 
 def _cut(order: NDArray[np.uint64], shares: list[float]) -> NDArray[np.int64]:
-    """Return for items in order the index of the part that each is in.
+    """Return the part index of each item, for items sorted by `order`.
 
-    Every part ends at its rounded share; items of one place in the order, a group, stay together.
+    Every part ends at its rounded share; items with equal `order`, a group, stay together.
     """
     ends = np.rint(np.cumsum(shares) / np.sum(shares) * len(order))
     part = np.searchsorted(ends, np.arange(len(order)), side="right")
@@ -211,7 +211,7 @@ def _cut(order: NDArray[np.uint64], shares: list[float]) -> NDArray[np.int64]:
 
 
 def _sorted_labels(rows: NDArray[np.void], names: dict[str, int]) -> NDArray[np.void]:
-    """Number the classes by their sorted names, whatever the order in which they were met."""
+    """Number the classes by their sorted names, whatever the order in which they were found."""
     place = np.empty(max(len(names), 1), np.int32)
     for i, name in enumerate(sorted(names)):
         place[names[name]] = i

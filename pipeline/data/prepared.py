@@ -1,4 +1,4 @@
-"""The prepared arrays of a workspace, and what dataset.json says of them."""
+"""Read the prepared arrays of a workspace, and their description in dataset.json."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Split = Literal["train", "val", "test"]
 
 
 class Dataset(TypedDict):
-    """What dataset.json says of the arrays beside it; `files` are their digests."""
+    """The content of dataset.json, which describes the arrays beside it; `files` holds their digests."""
 
     seed: int
     source: str
@@ -47,17 +47,17 @@ class Dataset(TypedDict):
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The encoded arrays of data/prepared, memory-mapped, and what dataset.json says of them."""
+    """The encoded arrays of data/prepared, memory-mapped, and their description."""
 
     folder: Path
     about: Dataset
 
     @classmethod
     def open(cls, workspace: Path, params: Mapping[str, Any] | None = None) -> Self:
-        """Open the prepared data of a workspace, which must be those that some params make where these are given.
+        """Open the prepared data of a workspace; if params are given, check that these made the data.
 
         Raises:
-            ArtifactError: it is missing, or other params made it.
+            ArtifactError: dataset.json is missing or damaged, or other params made the data.
         """
         folder = workspace / PREPARED
         found = cls(folder, disk.read_json(folder / "dataset.json", Dataset))
@@ -67,10 +67,10 @@ class PreparedData:
 
     @property
     def content(self) -> Content:
-        """The content that encoded it.
+        """The content that encoded the data.
 
         Raises:
-            ArtifactError: dataset.json describes none.
+            ArtifactError: dataset.json does not describe a content.
         """
         path, name = self.folder / "dataset.json", self.about["content"]
         params = {"content": name, name: self.about["settings"]}
@@ -79,35 +79,35 @@ class PreparedData:
 
     @property
     def spec(self) -> DataSpec:
-        """What its arrays look like."""
+        """Shape and type of the items."""
         return self.content.spec
 
     def registered_as(self, settings: RegisterParams) -> str:
-        """Return the name of the registered model: the one that was chosen, or else that of the source."""
+        """Return the name of the registered model: the chosen one, or else that of the source."""
         return settings.name or self.about["source"]
 
     @property
     def digest(self) -> str:
-        """One digest of all its arrays and labels."""
+        """Digest of all arrays and labels."""
         return self.about["digest"]
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters that they were made with, nested as in params.yaml."""
+        """The parameters that made the data, nested as in params.yaml."""
         name = self.about["content"]
         made = {name: self.about["settings"], "prepare": self.about["prepare"]}
         return {"seed": self.about["seed"], "content": name} | made
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes; fewer than two means that the data have no labels to learn from."""
+        """Names of the classes; with fewer than two, the data have no labels to learn from."""
         return self.about["classes"]
 
     def array(self, split: Split) -> Stored:
         """Return the items of a split, (n, *spec.shape), memory-mapped.
 
         Raises:
-            ArtifactError: they are missing, or not those that were written.
+            ArtifactError: the file is missing or damaged.
         """
         return self._load(f"{split}.npy")
 
@@ -115,7 +115,7 @@ class PreparedData:
         """Return the indices into `classes` of the items of a split, (n,), memory-mapped.
 
         Raises:
-            ArtifactError: they are missing, or not those that were written.
+            ArtifactError: the file is missing or damaged.
         """
         return self._load(f"{split}_labels.npy")
 
@@ -123,7 +123,7 @@ class PreparedData:
         path = self.folder / name
         try:
             if disk.sha256(path) == self.about["files"][name]:
-                return open_memmap(path, mode="r")  # unlike np.load, it knows arrays alone, and no pickles
+                return open_memmap(path, mode="r")  # unlike np.load, it never unpickles
         except (OSError, KeyError, ValueError) as error:
             raise ArtifactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
         raise ArtifactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")

@@ -1,4 +1,4 @@
-"""Which params play a part: those that the chosen content, family and extractor read, as the sections mark them."""
+"""Select the params that apply: those that the chosen content, family and extractor read, as `Where` marks them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.params.sections import Section, Where
 
 
 def effective(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat params without those that play no part; values may be texts, as MLflow has them.
+    """Return flat params without those that do not apply; values may be strings, as in MLflow.
 
-    What a marked field depends on counts as it should be where it is not among them.
+    A mark's condition counts as met if `params` do not have its field.
     """
     found = dict(params)
     for name, marks in _marked(Params, ""):
@@ -24,7 +24,7 @@ def effective(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _holds(mark: Where, name: str, params: Mapping[str, Any]) -> bool:
-    """Say whether a mark's field has such a value: the one beside `name`, or the one at the top."""
+    """Return whether a mark's condition is met, by its field beside `name` or else at the top level."""
     for path in (f"{name.rpartition('.')[0]}.{mark.field}", mark.field):
         if path in params:
             return (str(params[path]) in mark.values) == mark.among
@@ -32,7 +32,7 @@ def _holds(mark: Where, name: str, params: Mapping[str, Any]) -> bool:
 
 
 def _marked(section: type[Section], prefix: str, above: tuple[Where, ...] = ()) -> Iterator[tuple[str, list[Where]]]:
-    """Yield the path of each field that is no section, and the marks of it and of the sections that it is in."""
+    """Yield the path of each field that is not a section, with its marks and those of its enclosing sections."""
     for key, field in section.model_fields.items():
         name, marks = f"{prefix}{field.alias or key}", (*above, *_marks(field))
         kind = field.annotation

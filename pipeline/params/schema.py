@@ -1,4 +1,4 @@
-"""params.yaml, typed and checked: one class a section, one line a field."""
+"""The typed schema of params.yaml: one class per section, one attribute per field."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FILE = "params.yaml"
 
 
 class Split(Section):
-    """Shares of the items; a source with a standard test split keeps it, and divides the rest between train and val."""
+    """Shares of the items; a source with a standard test split keeps it, and only train and val are divided."""
 
     train: float = Field(gt=0, lt=1)
-    """Share that the model learns from."""
+    """Share of the items to train on."""
     val: float = Field(gt=0, lt=1)
-    """Share that settings are chosen on."""
+    """Share of the items to choose settings on."""
     test: float = Field(gt=0, lt=1)
-    """Share that scores are measured on."""
+    """Share of the items to compute scores on."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Self:
@@ -35,101 +35,101 @@ class Split(Section):
 
 
 class PrepareParams(Section):
-    """Raw files to encoded arrays."""
+    """How raw files become encoded arrays."""
 
     source: Folder
     """Folder of raw files: a name inside data/raw, or an absolute path."""
     split: Split
     """Shares of train, val and test."""
     max_rejected: float = Field(ge=0, le=1)
-    """Largest share of files that may be unusable; a line of JSON lines is one as well, and a picture of an archive."""
+    """Largest share of unusable files; a line of a JSON lines file and a picture in an archive count as files."""
     max_file_mib: int = Field(ge=1, le=1 << 20)
-    """What a file may have at most, as it lies there and unpacked, in MiB; larger ones are rejected."""
+    """Maximum size of a file in MiB, both as stored and unpacked; larger files are rejected."""
     follow_links: bool
-    """Whether links to files and folders outside the source are followed; each of them is rejected otherwise."""
+    """Whether to follow links to files and folders outside the source; otherwise each such link is rejected."""
 
 
 IN_DOMAIN, INCEPTION = Where("extractor", ("in_domain",)), Where("extractor", ("inception",))
 
 
 class FeaturesParams(Section):
-    """What turns items into the features that scores compare."""
+    """The extractor, which turns items into the features that scores compare."""
 
     extractor: Literal["in_domain", "inception"]
-    """A classifier of the data themselves, or Inception-v3 as torch-fidelity publishes it: see docs/metrics.md."""
+    """A classifier trained on the data, or Inception-v3 as published by torch-fidelity: see docs/metrics.md."""
     epochs: Annotated[int, IN_DOMAIN] = Field(ge=1, le=1000)
-    """Passes over train."""
+    """Passes over the train split."""
     width: Annotated[int, IN_DOMAIN] = Field(ge=8, le=512, multiple_of=8)
-    """Channels of its first layer."""
+    """Channels of the classifier's first layer."""
     dimensions: Annotated[int, IN_DOMAIN] = Field(ge=8, le=2048)
-    """Number of features."""
+    """Number of features of an item."""
     weights: Annotated[Location, INCEPTION]
-    """A file of weights, or a folder for the published one, which is downloaded where it is missing."""
+    """File of weights, or folder for the published file, which is downloaded if it is missing."""
     precision: Annotated[Literal["float32", "bfloat16"], INCEPTION]
-    """Arithmetic of the network."""
+    """Number format in which the network computes."""
 
 
 class TrainParams(Section):
-    """Training, whatever the family."""
+    """Settings of the training of any family."""
 
     epochs: int = Field(ge=1, le=100_000)
-    """Passes over train."""
+    """Passes over the train split."""
     batch_size: int = Field(ge=1, le=65_536)
-    """Items a step, over all processes; at most the number of items in train."""
+    """Items per step, over all processes; at most the number of items in train."""
     warmup_steps: int = Field(ge=0, le=1_000_000)
     """Steps over which the learning rate rises from 0."""
     cooldown: float = Field(ge=0, le=1)
-    """Share of the steps, at the end, over which the learning rate falls to 0."""
+    """Share of the steps, at the end of training, over which the learning rate falls to 0."""
     ema: float = Field(ge=0, lt=1)
-    """Decay a step of the moving average of the weights, which is what is saved; 0 keeps the last weights."""
+    """Decay per step of the moving average of the weights, which is what is saved; 0 saves the last weights."""
 
 
 class EvaluateParams(Section):
     """Scores on test."""
 
     samples: int = Field(ge=100, le=10_000_000)
-    """Number of samples that are compared with test."""
+    """Number of samples to compare with test."""
     reconstructions: int = Field(ge=1, le=10_000_000)
-    """Items of test that are reconstructed; all of them where test has fewer."""
+    """Number of test items to reconstruct; all of them if test has fewer."""
 
 
 class RegisterParams(Section):
     """The registry."""
 
     name: RegisteredName
-    """Name of the registered model; null takes the name of the source."""
+    """Name of the registered model; null uses the name of the source."""
 
 
 class GateParams(Section):
-    """What `pipeline promote` asks of a challenger; no stage reads it."""
+    """Conditions that `pipeline promote` sets for a challenger; no stage reads them."""
 
     decides: list[str] = Field(min_length=1)
-    """Scores of which one has to be better than the champion's, and none worse; those count that the content has."""
+    """Scores of which one must be better than the champion's, and none worse; scores that a model lacks are ignored."""
     must_not_fall: list[str]
     """Scores of which none may be worse than the champion's."""
     at_most: dict[str, float]
-    """Scores whose interval may not lie wholly above a limit, champion or not."""
+    """Upper limits by score, with or without a champion: a score's interval may not lie wholly above its limit."""
     at_least: dict[str, float]
-    """Scores whose interval may not lie wholly below a limit, champion or not."""
+    """Lower limits by score, with or without a champion: a score's interval may not lie wholly below its limit."""
 
 
 class RuntimeParams(Section):
-    """Where it runs: no stage depends on these, and changing them keeps every cached result."""
+    """Where and how training runs: no stage depends on these, so changing them keeps every cached result."""
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    """Where the model trains; auto takes what is there."""
+    """Kind of device to train on; auto uses the available one."""
     devices: int = Field(ge=1, le=1024)
-    """Processes on each machine; a step's batch is divided among all of them."""
+    """Processes on each machine; each batch is divided among all processes."""
     nodes: int = Field(ge=1, le=4096)
-    """Machines; see docs/reliability.md for how the processes on the others are started."""
+    """Number of machines; docs/reliability.md states how to start the processes on the others."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
-    """Arithmetic of the training; auto takes bf16-mixed on processors that have it: see docs/reproducibility.md."""
+    """Number format of the training; auto uses bf16-mixed if the processor supports it: see docs/reproducibility.md."""
     checkpoint_seconds: float = Field(gt=0, le=86_400)
-    """Seconds between two checkpoints of a training in progress; there is one at the end of each epoch as well."""
+    """Seconds between two checkpoints of a running training; the end of each epoch writes one as well."""
 
     @property
     def processes(self) -> int:
-        """All processes of a training."""
+        """Number of processes of a training, over all machines."""
         return self.devices * self.nodes
 
 
@@ -137,11 +137,11 @@ class Params(Section):
     """All of params.yaml."""
 
     seed: int = Field(ge=0, lt=2**32)
-    """Where all randomness comes from."""
+    """Seed of all randomness."""
     content: Literal["image", "audio", "text", "code"]
-    """Kind of data; its section holds its parameters."""
+    """Kind of data; the section of the same name holds its parameters."""
     family: Literal["vae", "gan"]
-    """Kind of model; its section holds its parameters."""
+    """Kind of model; the section of the same name holds its parameters."""
     prepare: PrepareParams
     image: Annotated[sections.ImageParams, Where("content", ("image",))]
     audio: Annotated[sections.AudioParams, Where("content", ("audio",))]
@@ -161,7 +161,7 @@ class Params(Section):
         mine, other = self.features.extractor, "in_domain" if self.features.extractor == "inception" else "inception"
         gate = self.gate
         named = (*gate.decides, *gate.must_not_fall, *gate.at_most, *gate.at_least)
-        # scores that are called frechet are those of contents that know one extractor alone
+        # contents with frechet scores support a single extractor
         wrong = [name for name in named if other in name and not name.startswith("frechet")]
         if wrong:
             right = ", ".join(name.replace(other, mine) for name in wrong)
@@ -173,7 +173,7 @@ class Params(Section):
         name = Path(self.prepare.source).name
         if self.register_.name is None and not sections.is_registered_name(name):
             raise ValueError(
-                f"no model can be registered as {reprlib.repr(name)}, as prepare.source is called; set register.name"
+                f"prepare.source ends in {reprlib.repr(name)}, which cannot name a registered model; set register.name"
             )
         return self
 
@@ -185,24 +185,24 @@ class Params(Section):
 
     @property
     def of_features(self) -> dict[str, Any]:
-        """Those that features depend on besides."""
+        """The parameters that features depend on, besides those of their data."""
         return {"seed": self.seed, "features": self.features.model_dump()}
 
     @property
     def of_model(self) -> dict[str, Any]:
-        """Those that a model depends on, with those of its data."""
+        """The parameters that a model depends on, those of its data included."""
         section = {self.family: self.family_section.model_dump()}
         return self.of_data | {"family": self.family, "train": self.train.model_dump()} | section
 
     @property
     def content_section(self) -> Section:
-        """The section that `content` names."""
+        """The section of the chosen content."""
         section: Section = getattr(self, self.content)
         return section
 
     @property
     def family_section(self) -> Section:
-        """The section that `family` names."""
+        """The section of the chosen family."""
         section: Section = getattr(self, self.family)
         return section
 
@@ -225,7 +225,7 @@ class Params(Section):
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping (or a section) as one level of dotted paths."""
+    """Return a nested mapping (or a section) as a flat one, keyed by dotted paths."""
     if isinstance(tree, BaseModel):
         tree = tree.model_dump(by_alias=True)
     if not isinstance(tree, dict) or not tree:

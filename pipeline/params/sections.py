@@ -1,4 +1,4 @@
-"""The sections of params.yaml that hold what contents and families take."""
+"""The sections of params.yaml for contents and families, and the types of fields."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 UNHASHED = frozenset({"size", "nfiles"})
-"""Keys that DVC's run cache leaves out of its hashes, at any depth (its issue 10296): outs of another value would be
-restored for them."""
+"""Keys that DVC's run cache leaves out of its hashes, at any depth (DVC's issue 10296): it would restore the outputs of
+another value."""
 
 
 @dataclass(frozen=True)
 class Where:
-    """Marks a field that plays a part only where another one has one of some values, or none of them.
+    """Marks a field that applies only if another field has one of `values`, or none of them where `among` is False.
 
-    `field` stands beside the marked one, or at the top of params.yaml.
+    The other field is beside the marked one, or at the top level of params.yaml.
     """
 
     field: str
@@ -25,17 +25,17 @@ class Where:
     among: bool = True
 
     def __str__(self) -> str:
-        """Return it as the page of params says it."""
-        said = " or ".join(self.values) if self.among else f"neither {' nor '.join(self.values)}"
-        return f"`{self.field}` is {said}"
+        """Return the condition as docs/params.md states it."""
+        values = " or ".join(self.values) if self.among else f"neither {' nor '.join(self.values)}"
+        return f"`{self.field}` is {values}"
 
 
 TOKENS = ("text", "code")
-"""Contents made of tokens; all others are made of numbers."""
+"""Contents made of tokens; the others are made of numbers."""
 OF_TOKENS, OF_NUMBERS = Where("content", TOKENS), Where("content", TOKENS, among=False)
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
-"""Bytes that file systems allow of a name and of a path."""
+"""Maximum length of a file name and of a path, in bytes, on common file systems."""
 
 
 def _printable(value: str) -> str:
@@ -59,13 +59,13 @@ def _folder(value: str) -> str:
 
 def _registered_name(value: str | None) -> str | None:
     if value is not None and (not value.strip() or value in (".", "..")):
-        raise ValueError("it must be a name")
+        raise ValueError("it must be a name, not blank, . or ..")
     return value if value is None else _printable(value)
 
 
 def _suffix(value: str) -> str:
     if value.strip(".") == "" or not value.startswith(".") or set(value) & set("/ "):
-        raise ValueError("it must be what names of files end in: a dot and more, without blanks and slashes, like .js")
+        raise ValueError("it must be the ending of a file name: a dot and more, without blanks and slashes, like .js")
     return value
 
 
@@ -80,13 +80,13 @@ Printable = Annotated[str, AfterValidator(_printable)]
 Location = Annotated[Printable, Field(min_length=1), AfterValidator(_location)]
 """A path that a file system can hold."""
 Folder = Annotated[Location, AfterValidator(_folder)]
-"""A path whose last part is a name of its own."""
+"""A path whose last part is a name."""
 RegisteredName = Annotated[str | None, Field(pattern=r'^[^/:"]+$', max_length=250), AfterValidator(_registered_name)]
-"""A name that MLflow can hold, or none."""
+"""A name that MLflow accepts for a registered model, or None."""
 
 
 def is_registered_name(value: str) -> bool:
-    """Say whether MLflow can hold a name."""
+    """Return whether MLflow accepts a name for a registered model."""
     try:
         TypeAdapter(RegisteredName).validate_python(value)
     except ValidationError:
@@ -101,7 +101,7 @@ def _rising(value: list[float] | None) -> list[float] | None:
 
 
 ValueRange = Annotated[list[float] | None, AfterValidator(_rising)]
-"""Two numbers, or none."""
+"""Two rising numbers, or None."""
 
 
 class Section(BaseModel):
@@ -113,67 +113,65 @@ class Section(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse fields whose changes DVC would not see.
+        """Refuse fields whose changes DVC would not detect.
 
         Raises:
-            TypeError: a field has one of their names.
+            TypeError: a field or its alias is in `UNHASHED`.
         """
         for name, field in cls.model_fields.items():
             if UNHASHED & {name, field.alias}:
-                raise TypeError(
-                    f"{cls.__name__}.{name}: DVC's run cache ignores params of this name; call it otherwise"
-                )
+                raise TypeError(f"{cls.__name__}.{name}: DVC's run cache ignores params of this name; rename it")
 
 
 class ImageParams(Section):
     """Content `image`."""
 
     side: int = Field(ge=16, le=256)
-    """Side of the square images, in pixels; the networks' depth follows from it."""
+    """Side of the square images, in pixels; it determines the depth of the networks."""
     channels: Annotated[Literal[1, 3], BeforeValidator(_number)]
     """1 for grey, 3 for RGB."""
     value_range: ValueRange = None
-    """Black and white of files of over 8 bits that state neither, as [0, 4095]; null, the default, rejects them."""
+    """Black and white, as [0, 4095], of files of over 8 bits that state neither; null (default) rejects such files."""
 
 
 class AudioParams(Section):
     """Content `audio`."""
 
     seconds: float = Field(ge=0.25, le=4)
-    """Length of a sound; what is longer gives several, what is shorter is filled up with silence."""
+    """Length of an item; longer sounds are cut into several items, shorter ones are padded with silence."""
     rate: int = Field(ge=8000, le=48_000)
-    """Samples a second, in Hz; nothing above half of it is heard."""
+    """Sampling rate in Hz; frequencies above half of it are lost."""
     mels: int = Field(ge=16, le=256, multiple_of=4)
-    """Bands from 0 Hz to half the rate, even on the mel scale: the height of spectrograms, of 16 ms a column or so."""
+    """Bands from 0 Hz to half the rate, even on the mel scale: the height of spectrograms; a column is about 16 ms."""
     loudness: Literal["none", "peak", "rms"]
-    """What is made equal between sounds: nothing, their largest sample, or their root mean square."""
+    """Level to equalise between sounds: none, the largest sample (peak), or the root mean square (rms)."""
 
 
 class TokenParams(Section):
-    """What contents made of tokens share."""
+    """Fields that contents made of tokens share."""
 
     length: int = Field(ge=16, le=4096, multiple_of=16)
-    """Tokens of a window."""
+    """Tokens per window."""
     vocabulary: Literal["bytes", "bpe"]
-    """What a token is: a byte of UTF-8, or a piece of a word that byte pair encoding finds in the documents."""
+    """Kind of token: a byte of UTF-8, or a piece of a word that byte pair encoding learns from the documents."""
     vocabulary_size: Annotated[int, Where("vocabulary", ("bpe",))] = Field(ge=258, le=65_536)
-    """Tokens at most, padding included; bytes have those that the documents are made of."""
+    """Maximum number of different tokens, padding included; with bytes, those that occur in the documents."""
     most: int = Field(ge=0, le=100_000_000)
-    """Windows that are kept, evenly spread over the documents; 0 keeps all."""
+    """Maximum number of windows, evenly spread over the documents; 0 keeps all."""
 
 
 class TextParams(TokenParams):
     """Content `text`."""
 
     field: Printable = Field(min_length=1, max_length=255)
-    """Name under which the objects of .jsonl files have their text."""
+    """Key of the text in the objects of .jsonl files."""
 
 
 class CodeParams(TokenParams):
     """Content `code`."""
 
     suffix: Annotated[Printable, Field(max_length=LONGEST_NAME), AfterValidator(_suffix)]
-    """Ending of the files that are read: `.py`, `.pyi` and `.pyw` as Python, others as lines that are not parsed."""
+    """Ending of the files to read: `.py`, `.pyi` and `.pyw` are parsed as Python, others are read as plain lines."""
 
 
 class VaeTokenParams(Section):

@@ -1,4 +1,4 @@
-"""What a stage is handed, held against params.yaml, so that nothing is computed from what other params made."""
+"""Compare the params that made a stage's inputs with params.yaml, so that no stage uses results of other params."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def refuse(path: Path, made: Mapping[str, Any], params: Mapping[str, Any], stage
     Args:
         path: the file, as the error names it.
         made: the params that it was made with, nested as in params.yaml.
-        params: those of params.yaml that it depends on.
+        params: the params of params.yaml that it depends on.
         stage: the stage that makes it.
 
     Raises:
-        ArtifactError: a param has another value; the first three of them are named.
+        ArtifactError: a param has another value; the first three such params are named.
     """
     before = flatten(dict(made))
     other = [

@@ -1,1 +1,1 @@
-"""A registered version as MLflow loads and serves it; a version carries what this package imports."""
+"""A registered version as MLflow loads and serves it; each version contains the code that this package imports."""

@@ -1,6 +1,6 @@
-"""The model as MLflow serves it: a pyfunc from code, whose data are the files of model/.
+"""The model as MLflow serves it: a pyfunc of this code, with the files of model/ as its data.
 
-What is registered is described from the content alone: torch is imported where a model is loaded, and not before.
+Registration describes the model by its content alone, so torch is imported only when a model is loaded.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ INPUT_EXAMPLE: tuple[list[Any], dict[str, Any]] = ([], {"n": 4, "seed": 0})
 
 
 def signature(content: Content) -> ModelSignature:
-    """Return what MLflow shows of params and answer, and checks params against.
+    """Return the signature by which MLflow shows params and answers, and checks params.
 
-    It names no inputs, since MLflow has no way to say of a table that it may be empty.
+    It states no inputs, since MLflow cannot express a table that may be empty.
     """
     item = np.zeros((1, *content.spec.shape), content.spec.dtype)
     answer = np.asarray(content.serialise(content.decode(item), content.formats[0]))
@@ -39,13 +39,13 @@ def signature(content: Content) -> ModelSignature:
 
 
 def save_model(path: str, **described: Any) -> None:
-    """Write a version as MLflow reads it: what `Model.log` asks of a flavor, which is given its own options, too."""
+    """Write a version in MLflow's format; `Model.log` calls this as its flavor, and passes its own options as well."""
     described.pop("validate_serving_input", None)
     mlflow.pyfunc.save_model(path, loader_module=__name__, **described)
 
 
 def _load_pyfunc(path: str) -> Sampler:
-    """Return what MLflow asks predictions of (its entry point into a loader module)."""
+    """Return the object that MLflow asks for predictions (MLflow's entry point into a loader module)."""
     from pipeline.serving import sampler
 
     return sampler.load(Path(path))

@@ -1,4 +1,4 @@
-"""Bodies of requests to a served model, held to what they may be before MLflow's server reads them."""
+"""Check the bodies of requests to a served model before MLflow's server parses them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pydantic_core import from_json
 
 SERVER = "mlflow.pyfunc.scoring_server"
 JSON, CSV = "application/json", "text/csv"
-A_NUMBER, BESIDES = 64, 1 << 16
-"""Bytes that a number of a latent may take, with the name of its column, and those of all else in a body."""
+NUMBER_BYTES, OTHER_BYTES = 64, 1 << 16
+"""Maximum bytes of a body: per number of a latent, with the name of its column, and for everything else."""
 LONGEST = 400
-"""Characters of a message."""
+"""Maximum length of a message, in characters."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """MLflow's function that answers a request, given only bodies that it can read in a moment.
+    """MLflow's function that answers a request, called only with bodies that it can parse quickly.
 
-    `rows` of `width` numbers are the most that a model takes. MLflow parses a body before any model sees it, answers
-    500 where that fails, and takes minutes and gigabytes for a table of a million columns.
+    A model accepts at most `rows` of `width` numbers. MLflow parses a body before any model sees it: it answers 500 if
+    that fails, and takes minutes and gigabytes for a table of a million columns.
     """
 
     answer: Callable[..., Any]
@@ -33,59 +33,59 @@ class Checked:
     width: int
 
     def __call__(self, data: bytes, kind: str | None, *rest: Any) -> Any:
-        """Return the answer.
+        """Check the body, and return MLflow's answer.
 
         Raises:
-            MlflowException: the body is not what it may be, or the model refuses it; one line, status 400.
+            MlflowException: the body is not allowed, or the model refuses it; one line, status 400.
         """
-        self._hold(data, (kind or "").partition(";")[0].strip())
+        self._check(data, (kind or "").partition(";")[0].strip())
         try:
             return self.answer(data, kind, *rest)
         except MlflowException as error:
             if error.get_http_status_code() != 400:  # type: ignore[no-untyped-call]
                 raise
-            if "stack_trace" in error.json_kwargs:  # which is nothing for who asked
+            if "stack_trace" in error.json_kwargs:  # which is of no use to the client
                 logging.getLogger(__name__).warning("a request failed", exc_info=error)
             raise refusal(error.message.rpartition("\nError: ")[2]) from error
-        except (KeyError, TypeError, ValueError) as error:  # pandas, of a table that it cannot make
-            raise refusal(f"the body is no table ({type(error).__name__}: {error})") from error
+        except (KeyError, TypeError, ValueError) as error:  # by pandas, for a table that it cannot build
+            raise refusal(f"the body is not a table ({type(error).__name__}: {error})") from error
 
-    def _hold(self, data: bytes, kind: str) -> None:
-        most = A_NUMBER * self.rows * self.width + BESIDES
+    def _check(self, data: bytes, kind: str) -> None:
+        most = NUMBER_BYTES * self.rows * self.width + OTHER_BYTES
         if len(data) > most:
             raise refusal(f"the body has {len(data)} bytes; it may have {most}")
         if kind == JSON:
-            self._hold_json(data)
+            self._check_json(data)
         elif kind == CSV:
-            self._hold_columns(max((line.count(b",") + 1 for line in data.splitlines()), default=0))
+            self._check_columns(max((line.count(b",") + 1 for line in data.splitlines()), default=0))
         else:
-            raise refusal(f"Content-Type is {kind or 'not said'}; it must be {JSON} or {CSV}")
+            raise refusal(f"Content-Type is {kind or 'missing'}; it must be {JSON} or {CSV}")
 
-    def _hold_json(self, data: bytes) -> None:
+    def _check_json(self, data: bytes) -> None:
         try:
             tree = from_json(data)
         except ValueError as error:
             raise refusal(f"the body is not valid JSON ({error})") from error
         records = tree.get("dataframe_records") if isinstance(tree, dict) else None
-        if isinstance(records, list):  # of which pandas makes a column for each name that is in any
+        if isinstance(records, list):  # pandas makes a column for each key of any record
             if len(records) > self.rows:
                 raise refusal(f"the table has {len(records)} rows; it may have from 1 to {self.rows}")
-            self._hold_columns(max((len(each) for each in records if isinstance(each, dict)), default=0))
+            self._check_columns(max((len(each) for each in records if isinstance(each, dict)), default=0))
 
-    def _hold_columns(self, found: int) -> None:
+    def _check_columns(self, found: int) -> None:
         if found > self.width:
             raise refusal(f"the table has {found} columns; latents of this model have {self.width}")
 
 
 def check(rows: int, width: int) -> None:
-    """Hold from now on what MLflow's server is sent, where this process is one."""
+    """Check all later requests to MLflow's server, if this process is one."""
     server: Any = sys.modules.get(SERVER)
     if server:
         server.invocations = Checked(getattr(server.invocations, "answer", server.invocations), rows, width)
 
 
-def refusal(said: str) -> MlflowException:
-    """Return what MLflow answers as status 400, with a message of one line."""
-    line = " ".join(said.split())
+def refusal(message: str) -> MlflowException:
+    """Return an error that MLflow answers with status 400 and a message of one line."""
+    line = " ".join(message.split())
     short = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
     return MlflowException(short, INVALID_PARAMETER_VALUE)

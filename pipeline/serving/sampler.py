@@ -1,4 +1,4 @@
-"""What a served model answers: items that it draws, or that given latents stand for."""
+"""Answer requests to a served model: with samples, or with the items that given latents decode to."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pipeline.serving.requests import refusal
 from pipeline.system.rng import SEEDS
 
 MOST = CHUNK
-"""Items that one request may ask for, so that it takes no more memory than they do."""
+"""Maximum number of items per request, which bounds its memory."""
 PARAMS = ("n", "seed", "format")
 
 
 class Sampler:
-    """Answers with n samples of a seed, or with the items that given latents stand for."""
+    """Answers with n samples of a seed, or with the items that given latents decode to."""
 
     def __init__(self, model: storage.Model) -> None:
         """Set the model."""
@@ -33,14 +33,14 @@ class Sampler:
         self.latent_dim = model.family.latents(1, torch.Generator()).shape[1]
 
     def predict(self, model_input: Any, params: Mapping[str, Any]) -> Any:
-        """Return raw items as the content's method `serialise` does.
+        """Return raw items in the form that the content's method `serialise` gives them.
 
         Args:
             model_input: rows of latents (n, latent_dim), or nothing (None, an empty list or table).
-            params: n and seed of what is drawn where there are no latents, and the format of the answer.
+            params: n and seed of the samples if there are no latents, and the format of the answer.
 
         Raises:
-            MlflowException: one of them is not what it must be; MLflow answers 400.
+            MlflowException: an argument is not allowed; MLflow answers 400.
         """
         content, form = self.model.content, params["format"]
         if form not in content.formats:
@@ -55,7 +55,7 @@ class Sampler:
         try:
             z = np.asarray([] if rows is None or isinstance(rows, Mapping) else rows)
         except ValueError as error:
-            raise refusal(f"inputs are no table ({error}); they must be rows of latents, or none: []") from error
+            raise refusal(f"inputs are not a table ({error}); they must be rows of latents, or none: []") from error
         if z.shape[:1] == (0,):
             return None
         if z.dtype.kind not in "iuf":
@@ -78,17 +78,18 @@ class Sampler:
     def _decoded(self, z: NDArray[np.float32]) -> Stored:
         family, latents = self.model.family, torch.from_numpy(z)
         x = family.decode_apart(latents)
-        # tokens are finite whatever they are drawn from; their probability is not
+        # tokens are always finite, but for bad latents their probability is not
         likely = family.log_prob(x, latents) if family.spec.kind == "tokens" else None
         if not (np.isfinite(z).all() and torch.isfinite(x if likely is None else likely).all()):
-            raise refusal("inputs are not finite, or so large that the items they stand for are not")
+            raise refusal("inputs are not finite, or so large that the items they decode to are not")
         return self.model.content.spec.quantise(x)
 
 
 def load(folder: Path) -> Sampler:
-    """Return a model as it answers requests.
+    """Load a model to answer requests.
 
-    From now on MLflow refuses params that it would only warn of, and its server, where one is, what it cannot read.
+    From then on MLflow refuses unknown params instead of warning, and its server, if this process is one, refuses
+    bodies that it cannot parse.
     """
     logging.getLogger("mlflow.models.utils").addFilter(_strict)
     sampler = Sampler(storage.load(folder))
@@ -97,8 +98,8 @@ def load(folder: Path) -> Sampler:
 
 
 def _strict(record: logging.LogRecord) -> bool:
-    """Make an error of MLflow's warning that it drops what `params` of a request names and the signature does not."""
-    said, found, _ = record.getMessage().partition(" are ignored for inference. Supported params are: ")
+    """Turn MLflow's warning that it ignores a request's `params` that the signature lacks into an error."""
+    message, found, _ = record.getMessage().partition(" are ignored for inference. Supported params are: ")
     if found and all(repr(name) in record.getMessage() for name in PARAMS):
-        raise refusal(f"{said}; params may be {', '.join(PARAMS)}")
+        raise refusal(f"{message}; params may be {', '.join(PARAMS)}")
     return True

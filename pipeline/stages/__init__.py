@@ -1,7 +1,7 @@
-"""The stages of dvc.yaml, a file each; two stages meet only through files.
+"""The stages of dvc.yaml, one module each; stages exchange data only through files.
 
-A stage that `dvc` began, or another process of its training, does not outlive that. The watch begins here, before a
-stage's own imports, which take seconds in which its parent may be gone.
+A stage that `dvc` started ends with it, and each further process of a training ends with the one that started it. The
+watch starts here, before a stage's own imports: they take seconds, during which the parent may end.
 """
 
 import gc
@@ -9,8 +9,8 @@ import os
 
 from pipeline.system import distributed, processes
 
-# imports make a million objects and little rubbish, and to look for it takes a tenth of their seconds: not at all until
-# `run` begins, and seldom after it, since more is imported then
+# imports create a million objects and little garbage, and collecting it takes a tenth of their time: so collection is
+# off until `run` starts, and rare afterwards, since more is imported then
 gc.disable()
 gc.set_threshold(50_000)
 

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: scores the model on test, and draws what it makes."""
+"""Stage `evaluate`: score the model on test, and draw its samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline.training.resume import Resumable
 
 
 def main() -> None:
-    """Write reports/evaluate/, and log it to the run that train made."""
+    """Write reports/evaluate/, and log it to the run of the training."""
     workspace = project.workspace()
     params, features = Params.load(workspace), workspace / project.FEATURES
     data, model = PreparedData.open(workspace, params.of_data), storage.load(workspace / project.MODEL)
@@ -65,7 +65,7 @@ def main() -> None:
         tracked.tags(flatten({"protocol": found.evidence.protocol}))
         tracked.files(folder, "evaluate")
         tracked.describe(report.markdown(tracking.folder_address(tracked.id, "evaluate")))
-    # what train made is in DVC's cache by now, or evaluate would not run
+    # DVC has cached the outputs of train by now, or evaluate would not run
     Resumable(record.training).retire()
 
 

@@ -1,4 +1,4 @@
-"""Stage `features`: makes the extractor, and keeps the features of real data as the reference."""
+"""Stage `features`: make the extractor, and keep the features of real data as the reference."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pipeline.system.errors import run
 from pipeline.system.rng import numpy_rng
 
 SAMPLES = 2000
-"""Of each baseline, at most; as many as there are items of test, since features may be dear."""
+"""Maximum number of samples per baseline, which is at most that of test items: features may be expensive."""
 
 
 def main() -> None:
-    """Write features/ (extractor and reference), how well the extractor does, what zero looks like, and baselines."""
+    """Write features/ (extractor, reference, scores of baselines), and metrics: the extractor's and the floor."""
     workspace = project.workspace()
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
@@ -51,7 +51,7 @@ def main() -> None:
 def _scored(
     model: Baseline, data: PreparedData, extractor: Extractor, reference: Reference, real: Real, seed: int
 ) -> dict[str, float]:
-    """Return the scores of a baseline by the names of a model's."""
+    """Return the scores of a baseline, named as those of a model."""
     content, test = data.content, data.array("test")
     samples = model.sample(min(SAMPLES, len(test)), numpy_rng(seed, "baseline"))
     raws = content.decode(samples)

@@ -1,4 +1,4 @@
-"""Stage `prepare`: raw files to the arrays of data/prepared."""
+"""Stage `prepare`: convert raw files to the arrays of data/prepared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN, COLUMNS = 80, 16
 
 
 def main() -> None:
-    """Read, encode, deduplicate and split a source; report what could not be used; show what the model will see."""
+    """Read, encode, deduplicate and split a source; report unusable files; draw what the model will see."""
     workspace = project.workspace()
     params = Params.load(workspace)
     settings, report = params.prepare, workspace / project.REPORTS / "prepare"
@@ -79,7 +79,7 @@ def main() -> None:
 
 @contextmanager
 def _listing(path: Path) -> Iterator[Callable[[LeftOut], object]]:
-    """Give what writes a row on each thing that is left out, as it is found."""
+    """Yield a function that writes a row for each thing that is left out, as it is found."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)

@@ -1,4 +1,4 @@
-"""Stage `register`: makes the model a version in the registry, and the challenger."""
+"""Stage `register`: register the model as a version, and make it the challenger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.training.record import RunRecord
 
 
 def main() -> None:
-    """Register model/ under register.name, with its lineage and its card, and leave which version it is."""
+    """Register model/ under register.name with its lineage and card, and write which version it is."""
     workspace = project.workspace()
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
@@ -60,7 +60,7 @@ def main() -> None:
                 versions.DIGEST: digest,
                 **lineage.collect(workspace, revision, beside),
             }
-        else:  # the same bytes go on saying where they came from first
+        else:  # the same bytes keep their first origin
             beside = versions.kept(known, beside)
             origin = {key: value for key, value in known.tags.items() if key not in card.spans(card.MEANINGS)}
         tags = origin | {

@@ -1,4 +1,4 @@
-"""Stage `train`: fits a family to train, and leaves the model."""
+"""Stage `train`: train the chosen family on the train split, and save the model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from pipeline.training.trainer import fit
 
 
 def main() -> None:
-    """Train, or go on with the training that was killed, and write model/ and reports/train/."""
+    """Train, or resume a training that was killed, and write model/ and reports/train/."""
     workspace = project.workspace()
     params = Params.load(workspace)
     data = PreparedData.open(workspace, params.of_data)
     seed, settings, array = params.seed, params.train, data.array("train")
     runtime = params.runtime.model_copy(update={"precision": environment.precision(params.runtime)})
-    code = dependencies.of_stage("train")  # before it can be edited
+    code = dependencies.of_stage("train")  # now, since it may be edited during the training
     if settings.batch_size > len(array):
         raise TrainingError(
             f"params.yaml: train.batch_size is {settings.batch_size}, but train has {len(array)} items; lower it"

@@ -1,4 +1,4 @@
-"""Stage `validate`: refuses a bad params.yaml before any other stage touches what exists, and digests the code."""
+"""Stage `validate`: refuse a bad params.yaml before any other stage changes files, and digest the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.system.errors import ParamsError, SourceError, run
 
 
 def main() -> None:
-    """Check params.yaml, and leave which code each stage depends on, which does not change with the values."""
+    """Check params.yaml, and write the digests of each stage's code, which do not depend on the values."""
     workspace = project.workspace()
     params = Params.load(workspace)
     _refuse_unknown_scores(params.gate)
@@ -24,10 +24,10 @@ def main() -> None:
 
 
 def _refuse_unknown_scores(gate: GateParams) -> None:
-    """Refuse a gate that would wait for scores that are never there.
+    """Refuse a gate that names scores that no model has.
 
     Raises:
-        ParamsError: no content has a score of that name, or none that could be better or worse.
+        ParamsError: no content has a score of that name, or the rule needs a score that can be better or worse.
     """
     better = LESS | MORE
     asked = {"decides": better, "must_not_fall": better, "at_most": better | NEITHER, "at_least": better | NEITHER}
@@ -41,16 +41,16 @@ def _refuse_unknown_scores(gate: GateParams) -> None:
 
 
 def _refuse_unhashable(source: Path) -> None:
-    """Refuse a source that DVC would read without an end or cannot read, before it begins to digest all of it.
+    """Refuse a source that DVC cannot read or would never finish reading, before DVC starts to digest it.
 
     Raises:
-        SourceError: something in it is no regular file, or its name is no UTF-8.
+        SourceError: something in it is not a regular file, or its name is not UTF-8.
     """
     for folder, _, names in os.walk(source):
         for path in (Path(folder, name) for name in names):
             if not path.is_file() or not _is_utf8(path):
                 raise SourceError(
-                    f"{path}: DVC cannot digest it: it is no regular file, or its name no UTF-8; remove or rename it"
+                    f"{path}: DVC cannot digest it: not a regular file, or its name is not UTF-8; remove or rename it"
                 )
 
 

@@ -1,1 +1,1 @@
-"""Files, locks, processes, errors and whatever else knows nothing of data or models."""
+"""Utilities that depend on neither data nor models: files, locks, processes, errors, random streams."""

@@ -1,6 +1,6 @@
-"""The code that a stage depends on: every file of this package that it imports, with its digest.
+"""Find the code that each stage depends on: every file of this package that it imports, with its digest.
 
-`validate` writes it as one file a stage, so that a change of code runs the stages that import it, and no other one.
+`validate` writes one file of digests per stage, so a change of code reruns only the stages that import it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pipeline.system import disk
 PACKAGE = __name__.partition(".")[0]
 ROOT = Path(__file__).parents[2]
 STAGES = ("prepare", "features", "train", "evaluate", "register")
-"""Stages that depend on a part of the package; `validate` digests all of it."""
+"""Stages that depend on a part of the package; `validate` depends on all of it."""
 
 
 def files(module: str) -> list[Path]:
-    """Return the files that a module imports, its own among them, from the root of the repository.
+    """Return the files that a module imports, itself included, as paths relative to the root of the repository.
 
-    Imports are followed to any depth, those within functions included, and so are the packages that modules lie in.
+    Follow imports to any depth, those inside functions included, and add the packages that contain the modules.
     """
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     pending, found = {module}, set[str]()
@@ -33,7 +33,7 @@ def files(module: str) -> list[Path]:
 
 
 def of_stage(stage: str) -> dict[str, str]:
-    """Return the sha256 of each file that a stage imports, by its path from the root."""
+    """Return the sha256 of each file that a stage imports, keyed by its path relative to the root."""
     return {path.as_posix(): disk.sha256(ROOT / path) for path in files(f"{PACKAGE}.stages.{stage}")}
 
 

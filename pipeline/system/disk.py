@@ -1,4 +1,4 @@
-"""Files that are whole whenever they are there, and their digests."""
+"""Write files and folders atomically, read JSON with checks, and compute digests."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _sha256(value: str) -> str:
 
 
 Digest = Annotated[str, AfterValidator(_sha256)]
-"""A sha256 as files hold it."""
+"""A sha256 as 64 hex digits."""
 
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Give an empty temporary folder beside `folder`, which takes its place once everything in it is written."""
+    """Yield an empty temporary folder beside `folder`, and replace `folder` with it once the block succeeds."""
     temporary = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -46,7 +46,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is whole whenever it is there, also after a loss of power."""
+    """Write a file atomically: it is never incomplete, even after a power loss."""
     temporary = path.with_name(".writing")
     try:
         with temporary.open("wb") as file:
@@ -65,17 +65,17 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write a file of JSON whose bytes depend on its content alone."""
+    """Write values as JSON whose bytes depend on the content alone."""
     text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, text.encode())
 
 
 def read_json(path: Path, kind: type[T], cure: str = CURE) -> T:
-    """Read a file of JSON as a type that pydantic knows; what the file has beyond that is left out or kept as it says.
+    """Read a JSON file as a type that pydantic supports; the type decides whether extra keys are dropped or kept.
 
     Raises:
-        ArtifactError: it is missing, empty, no JSON or not of that type, and where it is not.
+        ArtifactError: the file is missing, empty, not JSON or not of that type; the error names the first wrong place.
     """
     try:
         data = path.read_bytes()
@@ -83,32 +83,32 @@ def read_json(path: Path, kind: type[T], cure: str = CURE) -> T:
         raise ArtifactError(f"{path}: cannot be read ({error}); {cure}") from error
     found = parse_json(data, kind, str(path), cure)
     if found == {}:
-        raise ArtifactError(f"{path}: cannot be read (there is nothing in it); {cure}")
+        raise ArtifactError(f"{path}: cannot be read (it is empty); {cure}")
     return found
 
 
 def parse_json(data: bytes | str, kind: type[T], origin: str, cure: str = CURE) -> T:
-    """Return the value of a text in JSON, as `read_json` does that of a file; `origin` is what errors call it.
+    """Parse JSON as `read_json` does; error messages name its source as `origin`.
 
     Raises:
-        ArtifactError: it is no JSON, or not of that type.
+        ArtifactError: the text is not JSON, or not of that type.
     """
     try:
         return TypeAdapter(kind).validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        said = f"{place}: {first['msg']}" if place else first["msg"]
-        raise ArtifactError(f"{origin}: cannot be read ({said}); {cure}") from error
+        message = f"{place}: {first['msg']}" if place else first["msg"]
+        raise ArtifactError(f"{origin}: cannot be read ({message}); {cure}") from error
 
 
 def digest_of(tree: Any) -> str:
-    """Return the digest of plain values, in any order of keys."""
+    """Return the sha256 of plain values; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(*paths: Path) -> str:
-    """Return the digest of some files' bytes, in the order given."""
+    """Return the sha256 of the concatenated bytes of files, in the given order."""
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Several processes that work together: who leads, how they are started, and what is said when one is lost."""
+"""Several processes of one training: which one leads, how they start, and how the loss of one is reported."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.system import processes
 from pipeline.system.errors import TrainingError, UserError
 
 LOST = ("connection closed", "connection reset", "broken pipe", "remote process exited", "nccl")
-"""What torch.distributed says of a process that is gone."""
+"""Parts of the messages, in lower case, with which torch.distributed reports a lost process."""
 
 
 def leads() -> bool:
-    """Say whether this process is the one of its training that logs and writes, as whoever launched it says."""
+    """Return whether this process is the one of its training that logs and writes, according to its launcher."""
     for names in (("RANK",), ("LOCAL_RANK", "NODE_RANK"), ("SLURM_PROCID",)):  # torchrun's, Lightning's, SLURM's
         if any(name in os.environ for name in names):
             return all(os.environ.get(name, "0") == "0" for name in names)
@@ -26,7 +26,7 @@ def leads() -> bool:
 
 
 def follow(play: Callable[[], object]) -> None:
-    """Take part in what another process leads, which says for all of them what went wrong."""
+    """Run the part of a process that does not lead; on a UserError, which the leader reports, exit with code 2."""
     try:
         play()
     except UserError as error:
@@ -35,10 +35,10 @@ def follow(play: Callable[[], object]) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Turn what torch.distributed raises of a process that is gone into one line.
+    """Turn torch.distributed's error about a lost process into one line.
 
     Raises:
-        TrainingError: another of the processes that work together ended before its time.
+        TrainingError: another process of the training ended early.
     """
     try:
         yield
@@ -46,16 +46,16 @@ def together() -> Iterator[None]:
         if not any(word in str(error).lower() for word in LOST):
             raise
         raise TrainingError(
-            "another process of this training ended, and said why above, if it could; run it again to go on from the "
-            "newest checkpoint"
+            "another process of this training ended; its last message above may state why; run it again to resume from "
+            "the newest checkpoint"
         ) from error
 
 
 def launch(devices: int, nodes: int) -> None:
-    """Start the other processes of this machine that work together, where torchrun or SLURM has not.
+    """Start the other processes of this machine, unless torchrun or SLURM has done so.
 
-    Each runs this program again, and finds in its environment which one it is. (Lightning's own launcher kills the
-    process that leads within seconds of the loss of another, before it can say so.)
+    Each runs this program again and finds its rank in its environment. Lightning's own launcher is not used: it kills
+    the leading process within seconds of the loss of another, before it can report the loss.
     """
     if devices * nodes == 1 or {"RANK", "LOCAL_RANK"} & os.environ.keys():
         return
@@ -81,8 +81,8 @@ def launch(devices: int, nodes: int) -> None:
 
 
 def _end_with(other: subprocess.Popen[bytes]) -> None:
-    """End this process too where another that it works with failed, unless it finds that out by itself."""
+    """End this process if `other` fails, unless it detects the failure itself."""
     if other.wait():
         sys.stderr.write(f"\nprocess {other.pid} of this training ended with code {other.returncode}\n")
-        time.sleep(processes.GRACE)  # in which it may find that out by itself
+        time.sleep(processes.GRACE)  # time for this process to detect and report the failure itself
         processes.end()

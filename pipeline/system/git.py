@@ -1,4 +1,4 @@
-"""The commit of the code, the difference from it, and files as a commit or an experiment of DVC has them."""
+"""Read a workspace's commit and its diff from it, and copy files of a commit or of a DVC experiment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Self
 from pipeline.system.errors import ArtifactError
 
 READ = ("dvc.yaml", "params.yaml", "pipeline", "data/raw", "data/weights")
-"""Where all lies that stages read and do not make: a new file here belongs to the difference."""
+"""Paths that stages read and do not write: a new file in them is part of the diff."""
 LOCK = "dvc.lock"
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit and its branch, empty outside of git, and the difference from it as `git apply` takes it.
+    """A commit and its branch (both empty outside of git), and the workspace's diff from it for `git apply`.
 
-    An experiment of DVC changes files of the commit that it began at, so its params are part of the difference.
-    dvc.lock, which DVC is writing, is not.
+    A DVC experiment changes files of the commit that it starts from, so its params are part of the diff. dvc.lock,
+    which DVC is writing, is not.
     """
 
     commit: str
@@ -31,35 +31,35 @@ class Revision:
 
     @classmethod
     def of(cls, workspace: Path) -> Self:
-        """Look at a workspace."""
+        """Return the revision of a workspace."""
         commit = _ask(workspace, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
         branch = _ask(workspace, "rev-parse", "--abbrev-ref", "HEAD").decode().strip() if commit else ""
         return cls(commit, branch, _diff(workspace) if commit else b"")
 
     @property
     def dirty(self) -> bool:
-        """Whether the commit alone does not give the same files."""
+        """Whether the commit alone does not reproduce the files."""
         return bool(self.diff) or not self.commit
 
     @property
     def tags(self) -> dict[str, str]:
-        """What a run and a version say of it."""
+        """The tags that record it on a run and a registered version."""
         return {"git.commit": self.commit, "git.branch": self.branch, "git.dirty": str(self.dirty).lower()}
 
 
 def committed(workspace: Path, name: str) -> bytes:
-    """Return a file as the commit has it, empty where it has none."""
+    """Return the content of a file in HEAD; empty if HEAD does not have it."""
     return _ask(workspace, "show", f"HEAD:./{name}")
 
 
 def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
-    """Copy files and folders of a revision out of git and DVC's cache; say whether there is such a revision.
+    """Copy files and folders of a revision from git and DVC's cache; return whether the revision exists.
 
     Args:
         root: the repository.
         name: a commit, branch, tag, or experiment of `dvc exp show`.
-        paths: from the root, what to copy.
-        to: a folder, below which they get the same paths.
+        paths: files and folders to copy, relative to the root.
+        to: the target folder, in which the relative paths stay the same.
 
     Raises:
         ArtifactError: the revision has no such file, or the cache does not hold it.
@@ -82,8 +82,8 @@ def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
             files.get(path.as_posix(), str(to / path), recursive=True)
         except (OSError, DvcException, DataIndexDirError) as error:
             raise ArtifactError(
-                f"{path} of {name} cannot be had ({str(error).splitlines()[0]}); `dvc fetch` gets what a remote holds, "
-                "and what dvc.lock does not name there was never committed"
+                f"{path} of {name} cannot be fetched ({str(error).splitlines()[0]}); run `dvc fetch` to download it "
+                "from a remote; a file that the revision's dvc.lock does not name was never committed"
             ) from error
     return True
 
@@ -91,7 +91,7 @@ def fetch(root: Path, name: str, paths: Sequence[Path], to: Path) -> bool:
 def _diff(workspace: Path) -> bytes:
     new = [name for name in READ if (workspace / name).exists()]
     with tempfile.TemporaryDirectory() as temporary:
-        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}  # the user's own stays as it is
+        index = {"GIT_INDEX_FILE": str(Path(temporary) / "index")}  # leaves the user's own index unchanged
         _ask(workspace, "read-tree", "HEAD", **index)
         _ask(workspace, "add", "--intent-to-add", "--", *new, **index)
         plain = ("-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false")

@@ -1,4 +1,4 @@
-"""Locks that end with the process that holds them, and say which that is."""
+"""File locks that end with the process that holds them, and record which process that is."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pipeline.system.errors import ArtifactError
 from pipeline.system.processes import Process
 
 PATIENCE = 0.5
-"""Seconds for which a lock is tried: somebody who looks for its holder has it for a moment."""
+"""Seconds for which a taken lock is retried: a process that looks up the holder takes it for a moment."""
 
 
-class Taken(Exception):  # noqa: N818 - it is no error of itself
-    """A lock that another process holds."""
+class Taken(Exception):  # noqa: N818 - not an error in itself
+    """Raised when another process holds a lock."""
 
     def __init__(self, holder: Process) -> None:
-        """Set who."""
+        """Set the process that holds it."""
         super().__init__(str(holder))
         self.holder = holder
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however that ends.
+    """Hold a lock during a block; it is also released if the process ends, however it ends.
 
     Raises:
         Taken: another process holds it.
@@ -44,17 +44,17 @@ def locked(path: Path) -> Iterator[None]:
         except (FileExistsError, FileNotFoundError):
             if path.parent.is_file():
                 raise
-            continue  # whoever held it before is removing the folder
+            continue  # the previous holder is removing the folder
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise Taken(_named(path)) from None
-                time.sleep(0.01)  # flock itself waits for ever or not at all
+                time.sleep(0.01)  # flock has no timeout: it blocks for ever or not at all
                 continue
             if not _is_at(path, file):
-                continue  # whoever held it before has removed it
+                continue  # the previous holder has removed the file
             file.truncate(0)
             file.write(json.dumps(asdict(Process.this())))
             file.flush()
@@ -63,7 +63,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def holder(path: Path) -> Process | None:
-    """Return the living process that holds a lock; None where none does."""
+    """Return the living process that holds a lock, or None."""
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -75,7 +75,7 @@ def holder(path: Path) -> Process | None:
 
 
 def _named(path: Path) -> Process:
-    """Return the process that a lock's file names; an unknown one in the moment before it does."""
+    """Return the process that a lock's file names, or an unknown one if the holder has not written it yet."""
     try:
         return disk.read_json(path, Process)
     except ArtifactError:

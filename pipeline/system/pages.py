@@ -1,4 +1,4 @@
-"""Pages of HTML in one file: no script, nothing fetched, in the reader's own light or dark, on any width of screen."""
+"""Self-contained pages of HTML: no scripts, no requests, light and dark mode, any screen width."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ svg { vertical-align: middle; }
 }
 """
 WIDTH, HEIGHT = 200, 22
-"""Of a drawing within a table, in pixels."""
+"""Size of a drawing within a table, in pixels."""
 CURVE = 80
 """Height of a curve, in pixels."""
 Span: TypeAlias = tuple[float, float, float]
-"""A value, and the bounds of its interval."""
+"""A value, and the lower and upper bound of its interval."""
 
 
 class Drawing(str):
-    """SVG, which a table shows as what it draws."""
+    """SVG, which `table` inserts without escaping."""
 
     __slots__ = ()
 
 
 def page(title: str, *parts: str) -> str:
-    """Return a page with a title above its parts, which are HTML."""
+    """Return a page: a title above its parts, which are HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -68,20 +68,20 @@ def page(title: str, *parts: str) -> str:
 
 
 def heading(text: str) -> str:
-    """Return a heading of a part."""
+    """Return the heading of a part."""
     return f"<h2>{escape(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
-    """Return a paragraph; what stands between backticks is code."""
+    """Return a paragraph; text between backticks becomes code."""
     marked = re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
     return f"<p>{marked}</p>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a cell that says better or worse has that one's colour.
+    """Return a table; the cells `better` and `worse` are coloured.
 
-    On a narrow screen a row becomes a block, and each cell says what its column is.
+    On a narrow screen a row becomes a block, and each cell shows the name of its column.
     """
 
     def cell(text: str, name: str) -> str:
@@ -89,7 +89,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         label = f' data-head="{escape(name)}"' if name else ""
         return f"<td{colour}{label}>{text if isinstance(text, Drawing) else escape(text)}</td>"
 
-    # the first cell of a row is what the row is about
+    # the first cell names its row, and needs no label
     names = ["", *head[1:]]
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = ["".join(map(cell, cells, names)) for cells in rows]
@@ -98,38 +98,39 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def pictures(captions: Iterable[tuple[str, Path]]) -> str:
-    """Return pictures (PNG) side by side where there is room, each under its caption."""
-    figures = []
+    """Return pictures (PNG) side by side if there is room, each under its caption."""
+    blocks = []
     for caption, path in captions:
         data = base64.b64encode(path.read_bytes()).decode()
         text = escape(caption)
-        figures.append(
+        blocks.append(
             f'<figure><figcaption>{text}</figcaption><img alt="{text}" src="data:image/png;base64,{data}"></figure>'
         )
-    return grid(figures)
+    return grid(blocks)
 
 
-def grid(figures: Iterable[str]) -> str:
-    """Return figures side by side where there is room."""
-    return '<div class="pair">\n' + "\n".join(figures) + "\n</div>"
+def grid(blocks: Iterable[str]) -> str:
+    """Return blocks of HTML side by side if there is room."""
+    return '<div class="pair">\n' + "\n".join(blocks) + "\n</div>"
 
 
 def key(kinds: Mapping[str, str]) -> str:
-    """Return what each kind of mark (`own`, `other`, `tick`) stands for."""
+    """Return a legend: the meaning of each kind of mark (`own`, `other`, `tick`)."""
     marks = {kind: _svg(12, 12, f'<rect class="{kind}" width="12" height="12"/>') for kind in kinds}
-    found = "\n".join(f"<span>{marks[kind]} {escape(text)}</span>" for kind, text in kinds.items())
-    return f'<p class="key">{found}</p>'
+    entries = "\n".join(f"<span>{marks[kind]} {escape(text)}</span>" for kind, text in kinds.items())
+    return f'<p class="key">{entries}</p>'
 
 
 def intervals(own: Span, other: Span | None = None, tick: float | None = None) -> Drawing:
-    """Return a dot on its interval, above another one and over a tick where there are any, on an axis of their own.
+    """Return a dot on its interval, with another interval below and a tick behind if given, on their own axis.
 
-    The axis holds what is drawn; zero as well where that is a single interval, which shows how narrow it is.
+    The axis spans the drawn values. For an interval without another and a tick it includes zero, which shows how narrow
+    the interval is.
     """
     spans = {"own": own} if other is None else {"own": own, "other": other}
-    held = [each for span in spans.values() for each in span] + ([0.0] if tick is None and other is None else [])
-    held += [] if tick is None else [tick]
-    begin, end = min(held), max(held)
+    values = [each for span in spans.values() for each in span] + ([0.0] if tick is None and other is None else [])
+    values += [] if tick is None else [tick]
+    begin, end = min(values), max(values)
 
     def at(value: float) -> float:
         return 4 + (value - begin) / ((end - begin) or 1.0) * (WIDTH - 8)
@@ -143,7 +144,7 @@ def intervals(own: Span, other: Span | None = None, tick: float | None = None) -
 
 
 def bars(own: float, other: float) -> Drawing:
-    """Return two bars, one under the other, of shares of the width."""
+    """Return two bars, one under the other; their lengths are shares of the width."""
     height = HEIGHT / 2 - 2
     shares = enumerate((("own", own), ("other", other)))
     drawn = (
@@ -154,19 +155,19 @@ def bars(own: float, other: float) -> Drawing:
 
 
 def curve(name: str, values: Sequence[float]) -> str:
-    """Return a figure with the line of some values, which its caption names with the first and the last."""
+    """Return a line chart; the caption states its name, the first and the last value."""
     low, high = min(values), max(values)
     step = WIDTH / max(1, len(values) - 1)
     points = " ".join(
         f"{i * step:.1f},{2 + (high - value) / ((high - low) or 1.0) * (CURVE - 4):.1f}"
         for i, value in enumerate(values)
     )
-    said = escape(f"{name}: {values[0]:.4g} to {values[-1]:.4g}")
+    caption = escape(f"{name}: {values[0]:.4g} to {values[-1]:.4g}")
     drawn = _svg(WIDTH, CURVE, f'<polyline class="line" points="{points}"/>', "curve")
-    return f"<figure><figcaption>{said}</figcaption>{drawn}</figure>"
+    return f"<figure><figcaption>{caption}</figcaption>{drawn}</figure>"
 
 
 def _svg(width: int, height: int, content: str, kind: str = "") -> Drawing:
-    """Return a drawing, which those who cannot see it need not hear of: what it shows is said beside it."""
+    """Return a drawing that screen readers skip: the text beside it states the same."""
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
     return Drawing(f'<svg class="{kind}" aria-hidden="true" {size}>{content}</svg>')

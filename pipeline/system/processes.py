@@ -1,4 +1,4 @@
-"""Processes of a machine: who is alive, and one that does not outlive whoever began it."""
+"""Processes of a machine: whether one is alive, and how one ends together with the process that started it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ import psutil
 from pipeline.system.errors import undisturbed
 
 LOOK = 0.5
-"""Seconds between two looks at whether the parent lives."""
+"""Seconds between two checks that the parent is alive."""
 GRACE = 20.0
-"""Seconds that a process has to end in good order."""
+"""Seconds that a process gets to end cleanly."""
 PARENT = "PIPELINE_PARENT"
-"""Names the process that began this one, as that or the command that it gave says."""
+"""Environment variable with the id of the process that started this one, set by that process or its command."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process of some machine; `started` tells it from a later one that has its number."""
+    """A process of some machine; `started` distinguishes it from a later process with the same id."""
 
     host: str
     pid: int
@@ -38,17 +38,17 @@ class Process:
 
     @classmethod
     def this(cls) -> Self:
-        """Return the process that runs this."""
+        """Return the current process."""
         return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     @property
     def here(self) -> bool:
-        """Whether it is of this machine, so that one can tell if it lives."""
+        """Whether it is on this machine; `alive` is meaningful only then."""
         return self.host == socket.gethostname()
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, on this machine."""
+        """Whether it runs on this machine."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < 1
@@ -57,15 +57,15 @@ class Process:
             return False
 
     def __str__(self) -> str:
-        """Return what a person looks for."""
+        """Return its id and host, by which a person finds it."""
         return f"process {self.pid} on {self.host}"
 
 
 @cache
 def end_with_parent() -> None:
-    """End this process once the one that began it is gone, so that no training goes on that nobody waits for.
+    """End this process once the process that started it is gone, so that no orphaned training keeps running.
 
-    A SIGTERM lets it end in good order; if that takes longer than `GRACE`, a SIGKILL follows.
+    A SIGTERM lets it end cleanly; after `GRACE` seconds a SIGKILL follows.
     """
     parent = os.getppid()
     orphaned = _is_orphan(parent)
@@ -79,10 +79,11 @@ def end_with_parent() -> None:
 
 
 def _is_orphan(parent: int) -> bool:
-    """Say whether the process that began this one was gone before this one could look who its parent is.
+    """Return whether the process that started this one was gone before this one could look up its parent.
 
-    Where somebody else is between the two, as torchrun is, `PARENT` is not the parent, and lives. Where it was gone
-    before the command looked, whoever has adopted this process is named in its place, and is of another process group.
+    If another process is between the two, as torchrun is, `PARENT` is not the parent, and is alive. If the starting
+    process was gone before the command set `PARENT`, that names the process that adopted this one, which is in another
+    process group.
     """
     named = int(os.environ.get(PARENT) or 0)
     try:
@@ -94,25 +95,25 @@ def _is_orphan(parent: int) -> bool:
 
 
 def run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
-    """Run a program to its exit code, all that it says on stderr; cut off, this process ends all that it began.
+    """Run a program with its output on stderr, and return its exit code; on an interruption, end all its processes.
 
-    A Ctrl-C does not reach the program directly, so that all its processes are still known when they are to end.
+    A Ctrl-C does not reach the program directly, so its processes are still known when they have to end.
     """
     try:
         return subprocess.Popen(words, cwd=folder, env=env, stdout=sys.stderr, start_new_session=True).wait()
-    except BaseException:  # also one between the program's start and its being known here
+    except BaseException:  # also an interruption after the program has started, but before Popen returns
         undisturbed()
-        begun = psutil.Process().children(recursive=True)
-        for each in begun:
+        started = psutil.Process().children(recursive=True)
+        for each in started:
             with suppress(psutil.NoSuchProcess):
                 each.terminate()
-        for each in psutil.wait_procs(begun, GRACE)[1]:
+        for each in psutil.wait_procs(started, GRACE)[1]:
             each.kill()
         raise
 
 
 def end() -> None:
-    """End this process, in good order if it can."""
+    """End this process, cleanly if it can."""
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)  # a process that ended in good order is not there any more after this
+    time.sleep(GRACE)  # a process that ends cleanly is gone before this returns
     os.kill(os.getpid(), signal.SIGKILL)

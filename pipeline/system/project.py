@@ -1,4 +1,4 @@
-"""Where things lie: the workspace that a stage works in, and the main repository that holds what outlives it."""
+"""Locate the workspace that a stage runs in, and the main repository, which outlives temporary workspaces."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pipeline.system.errors import UserError
 
 LAYOUT = "dvc.yaml"
 PREPARED, FEATURES, MODEL, REPORTS = Path("data/prepared"), Path("features"), Path("model"), Path("reports")
-"""Folders that stages make, from the root of a workspace."""
+"""Output folders of the stages, relative to the root of a workspace."""
 
 
 def workspace() -> Path:
-    """Return the checkout that the current directory is in: its nearest parent with a dvc.yaml."""
+    """Return the checkout that contains the current directory: the nearest folder with a dvc.yaml.
+
+    Raises:
+        UserError: neither the current directory nor a parent has one.
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / LAYOUT).is_file():
@@ -22,9 +26,9 @@ def workspace() -> Path:
 
 
 def main_root() -> Path:
-    """Return the main repository's root, also from an experiment that DVC runs in a temporary copy of it.
+    """Return the root of the main repository, also from an experiment that DVC runs in a temporary copy.
 
-    The tracking database, its artifacts and trainings in progress live here, since the copy is deleted afterwards.
+    It holds the tracking database, its artifacts and unfinished trainings, since DVC deletes the copy afterwards.
     """
     root = os.environ.get("DVC_ROOT")
     return Path(root).resolve() if root else workspace()

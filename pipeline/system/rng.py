@@ -1,4 +1,4 @@
-"""Randomness as a function: what is drawn depends on the seed, the purpose and the counters, and on nothing else."""
+"""Random streams: each draw is a function of the seed, the purpose and the counters, and of nothing else."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SEEDS = 2**63
-"""Seeds of samples are less than this: what a whole number is in all formats that they may pass through."""
+"""Exclusive upper bound of the seeds of samples: all formats that they may pass through hold smaller integers."""
 SMALLEST = 1e-6
-"""Distance of uniform draws from 0 and from 1."""
+"""Smallest distance of uniform draws from 0 and from 1."""
 
 
 def key(seed: int, purpose: str, *counters: int) -> int:
-    """Return the 63-bit key of one stream of randomness."""
+    """Return the 63-bit key of a random stream."""
     text = "/".join([str(seed), purpose, *map(str, counters)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def numpy_rng(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """Return the numpy generator of one stream."""
+    """Return the numpy generator of a stream."""
     return np.random.default_rng(key(seed, purpose, *counters))
 
 
 def torch_rng(seed: int, purpose: str, *counters: int) -> torch.Generator:
-    """Return the torch generator (CPU) of one stream.
+    """Return the torch generator (on the CPU) of a stream.
 
-    Noise is drawn on the CPU and moved, so that it is the same on every device.
+    Noise is drawn on the CPU and then moved, so that it is the same on every device.
     """
     import torch
 
@@ -39,10 +39,10 @@ def torch_rng(seed: int, purpose: str, *counters: int) -> torch.Generator:
 
 
 class Noise:
-    """Normal noise for a share of a batch: what each item gets is the same, however many processes share the batch."""
+    """Normal noise for a share of a batch: each item gets the same, however many processes share the batch."""
 
     def __init__(self, rng: torch.Generator, first: int = 0, whole: int | None = None) -> None:
-        """Set the stream, the place of the share's first item in the batch, and the size of the whole batch."""
+        """Set the generator, the index of the share's first item in the batch, and the size of the whole batch."""
         self.rng, self.first, self.whole = rng, first, whole
 
     def __call__(self, n: int, *shape: int) -> Tensor:
@@ -54,7 +54,7 @@ class Noise:
         return drawn[self.first : self.first + n]
 
     def uniform(self, n: int, *shape: int) -> Tensor:
-        """Return draws that are uniform in (0, 1) for the n items of the share, (n, *shape)."""
+        """Return uniform draws from (0, 1) for the n items of the share, (n, *shape)."""
         import torch
 
         drawn: Tensor = torch.special.ndtr(self(n, *shape))

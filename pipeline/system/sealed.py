@@ -1,4 +1,4 @@
-"""Arrays and plain values in one safetensors file that holds its own digest."""
+"""Write and read safetensors files of arrays and plain values that hold their own digest."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Seal:
-    """What holds a file together: its plain values, as JSON, and the digest of these and of its arrays."""
+    """The metadata of a file: its plain values as JSON, and the digest of these and of its arrays."""
 
     about: str
     sha256: str
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], about: Any = None) -> None:
-    """Write arrays by name, and plain values beside them."""
+    """Write named arrays and plain values."""
     text = json.dumps(about, sort_keys=True)
-    # one entry: safetensors keeps no order among several, and equal content is to have equal bytes
+    # a single entry, since safetensors does not keep their order, and equal content must give equal bytes
     seal = json.dumps({"about": text, "sha256": _digest(arrays, text)}, sort_keys=True)
     path.write_bytes(save(dict(arrays), {SEAL: seal}))
 
 
 def read(path: Path, kind: type[T]) -> tuple[dict[str, NDArray[Any]], T]:
-    """Return the arrays of a file, and its plain values as a type that pydantic knows.
+    """Return the arrays of a file, and its plain values as a type that pydantic supports.
 
     Raises:
-        ArtifactError: it is missing, no such file, not as it was written, or its values are not of that type.
+        ArtifactError: the file is missing, of another format or damaged, or its values are not of that type.
     """
     try:
         with safe_open(path, "np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is not a mapping
             seal = disk.parse_json(file.metadata()[SEAL], Seal, str(path))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
     if seal.sha256 != _digest(arrays, seal.about):
-        raise ArtifactError(f"{path}: damaged, its digest is not the one that it holds; run `dvc repro` to make it")
+        raise ArtifactError(f"{path}: damaged, its content does not match its digest; run `dvc repro` to make it")
     return arrays, disk.parse_json(seal.about, kind, str(path))
 
 

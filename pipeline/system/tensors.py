@@ -1,4 +1,4 @@
-"""Weights from a file, held against the network that is to take them."""
+"""Check weights from a file against a network, and load them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 M = TypeVar("M", bound=nn.Module)
-MAKING = (torch.empty, torch.zeros, torch.ones, torch.full)
-"""What networks are made of."""
-TIMES, BESIDES = 4, 1 << 20
-"""How many times the weights of a file, and how many beside them, a network may have while it is built: a GAN's
-critic is built, and not kept."""
+FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full)
+"""Functions that allocate the tensors of a network."""
+FACTOR, MARGIN = 4, 1 << 20
+"""Bound of the weights that a network may allocate while it is built: a multiple of those in the file, and a constant
+more. A GAN's critic is built and not kept."""
 
 
 class Bounded(TorchFunctionMode):
-    """Refuses to make more numbers than a bound, before they take any memory."""
+    """Refuses to allocate more elements than a bound, before they take any memory."""
 
     def __init__(self, most: int) -> None:
-        """Set the bound."""
+        """Set the bound, a number of elements."""
         super().__init__()
         self.left = most
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what is asked, unless it goes past the bound.
+        """Call a function, unless it exceeds the bound.
 
         Raises:
-            ValueError: it does, or nothing has that shape.
+            ValueError: it exceeds the bound, or no tensor can have its shape.
         """
         kwargs = kwargs or {}
-        if func in MAKING:
+        if func in FACTORIES:
             try:
                 self.left -= func(*args, **{**kwargs, "device": "meta"}).numel()
             except (OverflowError, RuntimeError, TypeError) as error:
@@ -43,12 +43,12 @@ class Bounded(TorchFunctionMode):
 
 
 def filled(build: Callable[[], M], weights: Mapping[str, Tensor]) -> M:
-    """Return a network with given weights, which is not built where it would be far larger than they are.
+    """Build a network and load weights into it; stop early if it would be far larger than they are.
 
     Raises:
-        ValueError: a weight is missing, unknown, of another shape or type, or not finite.
+        ValueError: a weight is missing, unknown, of another shape or type, or not finite, or the network is too large.
     """
-    with Bounded(TIMES * sum(map(Tensor.numel, weights.values())) + BESIDES):
+    with Bounded(FACTOR * sum(map(Tensor.numel, weights.values())) + MARGIN):
         network = build()
     assert_alike(weights, network.state_dict())
     assert_finite(weights)
@@ -57,10 +57,10 @@ def filled(build: Callable[[], M], weights: Mapping[str, Tensor]) -> M:
 
 
 def assert_alike(weights: Mapping[str, Tensor], asked: Mapping[str, Tensor]) -> None:
-    """Refuse weights of other names, shapes or types than are asked for.
+    """Refuse weights whose names, shapes or types differ from those in `asked`.
 
     Raises:
-        ValueError: which one, and what it should be.
+        ValueError: a weight differs; the first one is named, with what it should be.
     """
     for name in sorted(asked.keys() | weights.keys()):
         theirs, mine = (_described(each.get(name)) for each in (weights, asked))
@@ -69,10 +69,10 @@ def assert_alike(weights: Mapping[str, Tensor], asked: Mapping[str, Tensor]) -> 
 
 
 def assert_finite(weights: Mapping[str, Tensor]) -> None:
-    """Refuse weights among which one is NaN or infinite.
+    """Refuse weights that are NaN or infinite.
 
     Raises:
-        ValueError: that is so.
+        ValueError: a weight has such values; the first one is named.
     """
     for name, tensor in sorted(weights.items()):
         if not tensor.isfinite().all():

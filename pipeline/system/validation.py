@@ -1,4 +1,4 @@
-"""What is wrong with a file that pydantic reads, as a person reads it."""
+"""Turn pydantic's errors about a file into one line for the user."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ RENAMED = {
     "gan.penalty": "gan.tokens.gradient_penalty",
     "gan.temperature": "gan.tokens.temperature",
 }
-"""Parameters of earlier versions, and what they are called now."""
+"""Parameters' names in earlier versions, and their names now."""
 
 NAMED = 10
-"""Problems that are told of a file."""
+"""Problems of a file that a message names."""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def line(error: ValidationError, schema: type[BaseModel]) -> str:
-    """Return all that is wrong with a file, or the first of it and how much more there is."""
+    """Return the problems of a file: the first `NAMED`, and the number of the others."""
     problems = error.errors()
     more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
     return "; ".join(say(each, schema) for each in problems[:NAMED]) + more
 
 
 def say(problem: Any, schema: type[BaseModel]) -> str:
-    """Return one of pydantic's findings about a file of a schema as `path is value: what is allowed`."""
+    """Return one of pydantic's errors about a file of a schema as `path is value: what is allowed`."""
     path = ".".join(str(name)[:80] for name in problem["loc"]) or "the file"
     if problem["type"] == "missing":
         return f"{path} is missing"
@@ -43,10 +43,10 @@ def say(problem: Any, schema: type[BaseModel]) -> str:
         return f"{path} is called {RENAMED[path]} now; rename it"
     if problem["type"] == "extra_forbidden":
         return f"{path} is unknown; allowed here: {', '.join(_siblings(problem['loc'], schema))}"
-    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error" and not problem["loc"]:
-        return str(said)
-    return f"{path} is {_SHORT.repr(problem['input'])}: {said}"
+        return str(message)
+    return f"{path} is {_SHORT.repr(problem['input'])}: {message}"
 
 
 def _siblings(loc: tuple[str | int, ...], schema: type[BaseModel]) -> list[str]:

@@ -1,4 +1,4 @@
-"""YAML that a person or git holds, read within bounds: whatever the text is, its values or one reason why not."""
+"""Parse YAML that a person or git wrote, within bounds: any text gives its values, or one reason why not."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
-MOST = 1 << 20
-"""Bytes of a file."""
-DEEPEST = 32
-"""Mappings and lists within each other."""
-ALIASES = 16
-"""References to anchors: even of nested ones so few cannot grow beyond a few hundred times the file."""
+MAX_BYTES = 1 << 20
+"""Maximum size of a file, in bytes."""
+MAX_DEPTH = 32
+"""Maximum depth of nested mappings and lists."""
+MAX_ALIASES = 16
+"""Maximum number of references to anchors: even nested, so few expand a file at most a few hundred times."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values as YAML 1.2 has them, which is how DVC reads the same file; no dates, no sexagesimal numbers."""
+    """Reads plain values by YAML 1.2, as DVC reads the same file: no dates, no sexagesimal numbers."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as in the base class
 
@@ -30,7 +30,7 @@ def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    # one that no field can hold is a text, since Python refuses to convert thousands of digits
+    # a longer one, which no field can hold, stays a string: Python refuses to convert thousands of digits
     ("int", r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}", "-+0123456789"),
     ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", "-+.0123456789"),
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
@@ -42,11 +42,11 @@ for _tag, _pattern, _first in (
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    """Return a mapping; of a key that is there twice, one value would go without a word."""
+    """Return a mapping; refuse a repeated key, of which PyYAML would silently drop a value."""
     keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
     for key, count in keys.most_common(1):
         if count > 1:
-            raise ValueError(f"{key[:80]} is there {count} times")
+            raise ValueError(f"{key[:80]} appears {count} times")
     return loader.construct_mapping(node, deep=True)
 
 
@@ -58,34 +58,34 @@ def parse(data: bytes) -> Any:
     """Return the values of a document.
 
     Raises:
-        ValueError: it is none, has tags, or is larger, deeper or refers to itself more often than what is read.
+        ValueError: the data are not YAML, have tags or repeated keys, or exceed a bound of size, depth or references.
     """
-    if len(data) > MOST:
-        raise ValueError(f"it has {len(data)} bytes, and at most {MOST} are read")
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it has {len(data)} bytes, more than the {MAX_BYTES} that are allowed")
     try:
         text = data.decode()
         _check(text)
-        return yaml.load(text, _Loader)  # noqa: S506 - it is a safe one
+        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
 
 
 def _check(text: str) -> None:
-    """Look at the events of a document one by one, before anything is built of them."""
+    """Check the events of a document one by one, before any value is built from them."""
     open_: list[str | None] = []
     aliases = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
             aliases += 1
-            if aliases > ALIASES:
-                raise ValueError(f"it has more than {ALIASES} references to anchors, as in *{event.anchor}")
+            if aliases > MAX_ALIASES:
+                raise ValueError(f"it has more than {MAX_ALIASES} references to anchors, as in *{event.anchor}")
             if event.anchor in open_:
-                raise ValueError(f"*{event.anchor} refers to what it is a part of")
+                raise ValueError(f"*{event.anchor} refers to a node that contains it")
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag not in (None, "!"):
             raise ValueError(f"it has the tag {event.tag}; write plain values, without tags")
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append(event.anchor)
-            if len(open_) > DEEPEST:
-                raise ValueError(f"it is nested more than {DEEPEST} deep")
+            if len(open_) > MAX_DEPTH:
+                raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             open_.pop()

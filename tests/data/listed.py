@@ -1,4 +1,4 @@
-"""A content whose items a test has made."""
+"""A content with items from a test."""
 
 import io
 
@@ -11,7 +11,7 @@ SHARES = Split(train=0.7, val=0.1, test=0.2)
 
 
 class Listed(ImageContent):
-    """Images that a test has made, in the test's order."""
+    """Images from a test, in the test's order."""
 
     def __init__(self, items):
         super().__init__(16, 1)
@@ -22,7 +22,7 @@ class Listed(ImageContent):
 
 
 def harvested(items, folder=None, seed=0):
-    """Return what is harvested of items, and the file that they are encoded in."""
+    """Harvest items; return the harvest and the file of the encoded items."""
     encoded = io.BytesIO()
     with Names() as names:
         return harvest(Listed(items), folder, encoded, seed, names, [].append), encoded

@@ -12,7 +12,7 @@ FEW = settings(max_examples=25, deadline=None)
 
 
 def parts(sizes, *, like=None):
-    """Return different items, so many of each group; every so many of them are alike."""
+    """Return different items in groups of the given sizes; every `like` items in a row are alike."""
     raws = np.random.default_rng(0).integers(0, 256, (sum(sizes), 16, 16, 1), np.uint8)
     groups = [group for group, size in enumerate(sizes) for _ in range(size)]
     return [
@@ -22,7 +22,7 @@ def parts(sizes, *, like=None):
 
 
 def divided(items, seed=0):
-    """Return the places of the items of each split, and how many were left out."""
+    """Return the indices of the items of each split, and the number of items left out."""
     splits, left_out = split(harvested(items, seed=seed)[0], SHARES)
     return {name: {int(at) for at in rows["at"]} for name, rows in splits.items()}, len(left_out)
 

@@ -70,7 +70,7 @@ def test_first_champion_is_the_best_of_all_and_an_equal_one_after_it_is_none(pla
 def test_a_commit_whose_model_is_in_no_cache_is_one_line(place):
     done = attempt(place, "pipeline", "promote", "HEAD")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "model.json of HEAD cannot be had" in done.stderr
+    assert "model.json of HEAD cannot be fetched" in done.stderr
 
 
 def test_the_model_of_the_workspace_is_the_challenger_again_and_runs_and_experiments_are_found(vae, place, toggled):

@@ -1,4 +1,4 @@
-"""The marks of params that play no part, held against what contents, families and extractors really do."""
+"""Compare the marks of params that do not apply with what contents, families and extractors really read."""
 
 from types import SimpleNamespace
 
@@ -59,7 +59,7 @@ CASES = [
 
 
 def outcome(data, name, settings):
-    """Return all that comes of a family: its losses, its weights after a step and its end, samples, reconstructions."""
+    """Return all results of a family: losses, weights after a step and after finishing, samples, reconstructions."""
     family, x = data.family(name, **settings), data.x(24)
     found = []
     for player in family.players:
@@ -79,7 +79,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(("name", "data", "base", "field"), CASES)
-def test_a_param_of_a_family_changes_what_comes_of_it_where_it_is_marked_to_play_a_part_and_nowhere_else(
+def test_a_param_of_a_family_changes_its_results_exactly_if_its_marks_say_that_it_applies(
     name, data, base, field, request
 ):
     toy = request.getfixturevalue(data)
@@ -101,15 +101,15 @@ def test_contents_of_tokens_are_those_that_the_marks_name(toy, words):
 
 
 @pytest.mark.parametrize("vocabulary", ["bytes", "bpe"])
-def test_the_size_of_a_vocabulary_plays_a_part_where_it_is_learnt(vocabulary, tmp_path):
+def test_the_size_of_a_vocabulary_applies_where_the_vocabulary_is_learnt(vocabulary, tmp_path):
     (tmp_path / "a.txt").write_text("".join(chr(97 + int(i)) for i in np.random.default_rng(0).integers(0, 26, 20_000)))
     one, other = (dict(TextContent(16, vocabulary, size, "text", 0).learn(whole(tmp_path))) for size in (260, 400))
-    told = effective({"content": "text", "text.vocabulary": vocabulary, "text.vocabulary_size": 260})
-    assert (one == other) == ("text.vocabulary_size" not in told)
+    applied = effective({"content": "text", "text.vocabulary": vocabulary, "text.vocabulary_size": 260})
+    assert (one == other) == ("text.vocabulary_size" not in applied)
 
 
 class Watched:
-    """Settings that note which of their fields are read."""
+    """Settings that record which of their fields are read."""
 
     def __init__(self, settings):
         self.settings, self.read = settings, set()
@@ -130,11 +130,11 @@ def test_an_extractor_reads_the_params_that_are_marked_for_it_and_no_other(extra
         extractors.make(SimpleNamespace(spec=colour.spec, content=colour.content), watched, 0)
     else:
         in_domain.fit(toy.items(64), None, 0, toy.spec, watched, seed=0)
-    told = effective(flatten({"features": settings}))
-    assert watched.read | {"extractor"} == {name.removeprefix("features.") for name in told}
+    applied = effective(flatten({"features": settings}))
+    assert watched.read | {"extractor"} == {name.removeprefix("features.") for name in applied}
 
 
-def test_a_model_tells_what_plays_a_part_and_its_description_keeps_all(toy, words, tmp_path):
+def test_a_model_shows_the_params_that_apply_and_its_description_keeps_all(toy, words, tmp_path):
     images, texts = (set(data.about("vae").effective) for data in (toy, words))
     assert {name for name in images if name.startswith("vae.tokens.")} == set()
     assert "vae.tokens.context" in texts
@@ -145,7 +145,7 @@ def test_a_model_tells_what_plays_a_part_and_its_description_keeps_all(toy, word
     assert SavedModel.read(tmp_path).settings["tokens"]["context"] == 3
 
 
-def test_what_a_tracking_store_holds_as_texts_is_told_apart_as_well():
+def test_params_that_a_tracking_store_holds_as_text_are_distinguished_as_well():
     params = {
         "content": "image",
         "vae.tokens.context": "8",
@@ -156,7 +156,7 @@ def test_what_a_tracking_store_holds_as_texts_is_told_apart_as_well():
     assert effective(params) == {"content": "image", "vae.prior": "normal", "vae.beta": "1.0"}
 
 
-def test_sections_that_were_not_chosen_play_no_part():
+def test_sections_that_were_not_chosen_do_not_apply():
     assert effective({"family": "vae", "gan.width": 8, "content": "text", "image.side": 28}) == {
         "family": "vae",
         "content": "text",

@@ -92,7 +92,7 @@ def test_a_missing_key_is_refused_by_its_path(folder, path):
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_a_file_with_an_old_name_is_told_the_new_one(folder, old, new):
+def test_an_old_name_is_refused_with_the_new_one(folder, old, new):
     tree = changed(old, 64)
     *sections, last = new.split(".")
     section = tree
@@ -187,14 +187,14 @@ def test_flattening_a_section_uses_the_names_of_the_file():
     flat = flatten(Params.load(ROOT))
     assert "register.name" in flat
     assert flat["prepare.split.val"] == SHIPPED["prepare"]["split"]["val"]
-    # limits are named by their scores
+    # keys are names of scores
     assert flat.pop("gate.at_most.memorisation") == SHIPPED["gate"]["at_most"]["memorisation"]
     assert {*flat, "gate.at_most"} == {path for path, _, _ in fields()}
 
 
 @pytest.mark.parametrize("name", ["a:b", 'a"b', "x" * 251])
 def test_a_source_by_whose_name_no_model_can_be_registered_needs_another_name_for_it(folder, name):
-    assert "as prepare.source is called; set register.name" in refused(folder, changed("prepare.source", name))
+    assert "which cannot name a registered model; set register.name" in refused(folder, changed("prepare.source", name))
     tree = changed("prepare.source", name)
     tree["register"]["name"] = "mine"
     assert load(folder, tree).register_.name == "mine"

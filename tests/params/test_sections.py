@@ -82,7 +82,7 @@ def test_every_family_takes_its_section(name):
 @pytest.mark.parametrize("name", CONTENTS)
 def test_every_content_has_its_section_with_the_arguments_that_it_takes(name):
     made = CONTENTS[name]
-    # what a content learns of its source has a default: it is not known before
+    # what a content learns from its source is not a param, and has a default
     arguments = inspect.signature(made).parameters
     taken = {each.name for each in arguments.values() if each.default is inspect.Parameter.empty} - {"spec"}
     section = Params.model_fields[name].annotation.model_fields

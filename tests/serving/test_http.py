@@ -1,4 +1,4 @@
-"""The champion behind `mlflow models serve`, asked as curl would, by processes that know nothing of the repository."""
+"""The champion behind `mlflow models serve`, queried over HTTP by processes without access to the repository."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ from pipeline.system.rng import torch_rng
 
 pytestmark = pytest.mark.slow
 
-# Hides the installed package, so that what is imported can only be the code that the version carries
+# Hides the installed package, so that only the code in the registered version can be imported
 HIDING = """
 import sys
 sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in getattr(each, "__module__", "")]
@@ -28,7 +28,7 @@ sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in getattr(
 
 @pytest.fixture(scope="module")
 def url(registered, tmp_path_factory):
-    """Where the champion answers."""
+    """The address at which the champion is served."""
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "sitecustomize.py").write_text(HIDING)
     shutil.copyfile(registered / "mlflow.db", folder / "mlflow.db")
@@ -61,7 +61,7 @@ def test_the_formats_hold_the_same_pixels(url):
     np.testing.assert_array_equal([np.asarray(each)[..., None] for each in files], images(url, n=4, seed=1))
 
 
-def test_what_is_not_said_has_its_default(url):
+def test_a_param_that_is_not_given_has_its_default(url):
     assert ask(url, {"inputs": []}) == (200, images(url, n=1, seed=0, format="array"))
     assert images(url, n=4)[:1] == images(url)
     assert images(url, seed=1) != images(url)

@@ -1,4 +1,4 @@
-"""Both families as pyfuncs; what HTTP adds is in test_serving_http.py."""
+"""Both families as pyfuncs; test_http.py tests them over HTTP."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ from pipeline.system.rng import torch_rng
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request, toy, tmp_path_factory):
-    """A model, and the same one as MLflow loads it."""
+    """A model, and the same model as MLflow loads it."""
     return as_pyfunc(tmp_path_factory.mktemp(request.param), toy, request.param)
 
 

@@ -1,4 +1,4 @@
-"""Bodies, asked of the function of MLflow's server that answers them; over HTTP they are in test_serving_http.py."""
+"""Bodies of requests, passed to MLflow's function that answers them; test_http.py sends them over HTTP."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from pipeline.serving import requests
 from pipeline.serving.sampler import MOST
 
 WIDTH = 4
-"""Numbers of a latent of the model."""
+"""Dimensions of the model's latents."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_a_model_takes_is_answered(pyfunc, data, kind):
         ),
         (json.dumps({"dataframe_records": [{str(i): 1} for i in range(9000)]}).encode(), "9000 rows"),
         (json.dumps({"dataframe_records": [dict.fromkeys(map(str, range(9000)), 1)]}).encode(), "9000 columns"),
-        (json.dumps({"dataframe_split": {"columns": [{}], "data": [[1]]}}).encode(), "no table"),
+        (json.dumps({"dataframe_split": {"columns": [{}], "data": [[1]]}}).encode(), "not a table"),
         (json.dumps({"dataframe_records": 5}).encode(), ""),
         (b"5", ""),
         (b"[]", ""),
@@ -120,7 +120,7 @@ def test_what_fails_within_the_model_is_logged_where_it_is_served(pyfunc, monkey
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_newest_model_of_a_process_says_what_may_be_asked(pyfunc):
+def test_the_newest_model_of_a_process_sets_the_limits_of_requests(pyfunc):
     before = scoring_server.invocations
     requests.check(1, 2)
     assert scoring_server.invocations.answer is before.answer

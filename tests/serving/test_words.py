@@ -1,4 +1,4 @@
-"""Both families of tokens as pyfuncs."""
+"""Both families as pyfuncs, for contents of tokens."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from pipeline.models.families import FAMILIES
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request, words, tmp_path_factory):
-    """A model, and the same one as MLflow loads it."""
+    """A model, and the same model as MLflow loads it."""
     return as_pyfunc(tmp_path_factory.mktemp(request.param), words, request.param)
 
 

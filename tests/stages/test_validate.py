@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
-    """Validate the shipped params with another gate."""
+    """Return a function that validates the shipped params with another gate."""
     shutil.copyfile(ROOT / "dvc.yaml", tmp_path / "dvc.yaml")
     monkeypatch.chdir(tmp_path)
 
@@ -38,7 +38,7 @@ def gate(tmp_path, monkeypatch):
         {"at_least": {"a\nb": 0.1}},
     ],
 )
-def test_a_gate_that_names_what_is_no_score_is_one_line_that_names_those_there_are(gate, rules):
+def test_a_gate_with_an_unknown_score_is_one_line_that_names_the_known_ones(gate, rules):
     with pytest.raises(ParamsError) as caught:
         gate(**rules)
     assert f"gate.{next(iter(rules))} names" in str(caught.value)
@@ -47,6 +47,6 @@ def test_a_gate_that_names_what_is_no_score_is_one_line_that_names_those_there_a
     assert "\n" not in str(caught.value)
 
 
-def test_a_gate_may_set_limits_on_scores_that_have_no_better(gate, tmp_path):
+def test_a_gate_may_set_limits_on_scores_without_a_better_direction(gate, tmp_path):
     gate(at_least={"active_units": 2, "recall": 0.1})
     assert (tmp_path / "reports/validate/code/train.json").is_file()

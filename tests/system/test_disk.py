@@ -59,7 +59,7 @@ def test_what_a_killed_write_left_does_not_hinder_the_next(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_figure_that_json_does_not_know_is_not_written(tmp_path, value):
+def test_a_number_that_json_does_not_know_is_not_written(tmp_path, value):
     with pytest.raises(ValueError, match="JSON"):
         disk.write_json(tmp_path / "a.json", {"elbo": value})
     assert not (tmp_path / "a.json").exists()

@@ -1,4 +1,4 @@
-"""Several processes: who leads, how they are started, and what is said when one is lost."""
+"""Several processes: which one leads, how they start, and how the loss of one is reported."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ LAUNCHERS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
 
 
 @pytest.mark.parametrize(
-    ("told", "lead"),
+    ("variables", "lead"),
     [
         ({}, True),
         # torchrun
@@ -72,10 +72,10 @@ LAUNCHERS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
         ({"SLURM_PROCID": "0", "LOCAL_RANK": "1", "NODE_RANK": "0"}, False),
     ],
 )
-def test_one_process_of_a_training_leads_whoever_launched_it(monkeypatch, told, lead):
+def test_one_process_of_a_training_leads_whoever_launched_it(monkeypatch, variables, lead):
     for name in LAUNCHERS:
         monkeypatch.delenv(name, raising=False)
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert leads() is lead
 
@@ -87,7 +87,7 @@ def fail(error):
     return play
 
 
-def test_a_process_that_follows_says_nothing_of_what_the_leader_says(capsys):
+def test_a_process_that_follows_prints_nothing_of_what_the_leader_reports(capsys):
     with pytest.raises(SystemExit) as caught:
         follow(fail(TrainingError("the loss is nan")))
     assert caught.value.code == 2
@@ -99,13 +99,13 @@ def test_a_mistake_of_ours_keeps_its_traceback_in_a_process_that_follows():
         follow(fail(RuntimeError("shapes differ")))
 
 
-def test_a_process_that_follows_to_the_end_goes_on():
+def test_a_process_that_follows_to_the_end_returns():
     played = []
     follow(lambda: played.append(1))
     assert played == [1]
 
 
-def test_what_is_said_of_a_process_that_is_gone_is_one_line(tmp_path):
+def test_the_loss_of_a_process_is_reported_in_one_line(tmp_path):
     code = LOSE.format(store=tmp_path / "store")
     words = [sys.executable, "-c", code]
     other = subprocess.Popen([*words, "1"], stdout=subprocess.PIPE, text=True)
@@ -119,17 +119,17 @@ def test_what_is_said_of_a_process_that_is_gone_is_one_line(tmp_path):
     assert "\n" not in said
 
 
-def test_another_error_is_not_taken_for_a_process_that_is_gone():
+def test_another_error_is_not_taken_for_the_loss_of_a_process():
     with pytest.raises(RuntimeError, match="shapes differ"), together():
         raise RuntimeError("shapes differ")
 
 
-def launched(tmp_path, devices, how, **told):
-    """Run a program that launches others, and return how it ended and what each process said of itself."""
+def launched(tmp_path, devices, how, **variables):
+    """Run a program that launches other processes; return its result and what each process recorded."""
     program, folder = tmp_path / "program.py", tmp_path / "said"
     program.write_text(LAUNCH)
     folder.mkdir()
-    env = {name: value for name, value in ENV.items() if name not in LAUNCHERS} | told
+    env = {name: value for name, value in ENV.items() if name not in LAUNCHERS} | variables
     words = [sys.executable, str(program), str(folder), str(devices), how]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=300, check=False)
     return done, {path.name: path.read_text() for path in folder.iterdir()}
@@ -143,7 +143,7 @@ def test_processes_that_are_launched_run_the_same_program_and_know_which_they_ar
 
 
 @pytest.mark.parametrize(
-    ("devices", "told"),
+    ("devices", "variables"),
     [
         (1, {}),
         (2, {"RANK": "0", "LOCAL_RANK": "0"}),
@@ -151,16 +151,16 @@ def test_processes_that_are_launched_run_the_same_program_and_know_which_they_ar
         (2, {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NAME": "train"}),
     ],
 )
-def test_nothing_is_launched_where_one_is_enough_or_another_launcher_did(monkeypatch, devices, told):
+def test_nothing_is_launched_where_one_is_enough_or_another_launcher_did(monkeypatch, devices, variables):
     for name in LAUNCHERS:
         monkeypatch.delenv(name, raising=False)
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     children = psutil.Process().children()
     launch(devices, 1)
     assert psutil.Process().children() == children
     assert {name: os.environ[name] for name in (*LAUNCHERS, "WORLD_SIZE") if name in os.environ} == {
-        name: value for name, value in told.items() if name in LAUNCHERS
+        name: value for name, value in variables.items() if name in LAUNCHERS
     }
 
 

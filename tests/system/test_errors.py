@@ -45,7 +45,7 @@ def test_what_the_machine_refuses_is_one_line_that_says_what_to_do(capsys, numbe
     assert caught.value.code == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert all(part in said for part in ("error: ", os.strerror(number), "/some/file", errors.CURES[number]))
+    assert all(part in said for part in ("error: ", os.strerror(number), "/some/file", errors.REMEDIES[number]))
 
 
 FILL = {
@@ -86,21 +86,21 @@ def test_too_little_memory_is_one_line(by):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_command_that_ends_well_exits_with_zero_and_says_nothing(capsys):
+def test_a_command_that_succeeds_exits_with_zero_and_prints_nothing(capsys):
     with pytest.raises(SystemExit) as caught:
         run(lambda: None)
     assert caught.value.code == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_command_that_ended_well_looks_for_no_cycles_while_python_lets_go_of_everything():
+def test_a_command_that_succeeded_collects_no_garbage_while_python_exits():
     code = "import atexit, gc\nfrom pipeline.system import errors\n"
     code += "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
     words = [sys.executable, "-c", code + "errors.run(lambda: None)"]
     assert subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout == "True\n"
 
 
-def test_a_command_looks_for_rubbish_but_not_in_what_was_imported():
+def test_a_command_collects_garbage_but_not_in_what_was_imported():
     code = "import gc\ngc.disable()\nfrom pipeline.system import errors\n"
     said = "errors.run(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))"
     words = [sys.executable, "-c", code + said]
@@ -118,7 +118,7 @@ def test_an_interruption_is_no_traceback(capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_terminated_command_ends_what_it_began(number):
+def test_a_terminated_command_runs_its_cleanup(number):
     signal.signal(number, signal.SIG_DFL)
     ended = []
 
@@ -156,7 +156,7 @@ def test_an_exit_that_a_finaliser_swallowed_comes_again(monkeypatch):
     assert time.monotonic() - begin < 30
 
 
-SLOW_TO_LET_GO = """
+SLOW_TO_FINALISE = """
 import os, signal, time
 from pipeline.system import errors
 errors.AGAIN = 0.2
@@ -171,13 +171,13 @@ errors.run(main)
 """
 
 
-def test_an_exit_that_comes_about_is_not_tried_again_while_python_lets_go_of_everything():
-    done = subprocess.run([sys.executable, "-c", SLOW_TO_LET_GO], timeout=60, check=False)
+def test_an_exit_that_happens_is_not_tried_again_while_python_finalises():
+    done = subprocess.run([sys.executable, "-c", SLOW_TO_FINALISE], timeout=60, check=False)
     assert done.returncode == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_an_ending_command_has_to_say_is_not_cut_off_by_another_signal(number, monkeypatch):
+def test_the_cleanup_of_an_ending_command_is_not_interrupted_by_another_signal(number, monkeypatch):
     signal.signal(number, signal.SIG_DFL)
     monkeypatch.setattr(errors, "AGAIN", 0.05)
     said = []
@@ -197,7 +197,7 @@ def test_what_an_ending_command_has_to_say_is_not_cut_off_by_another_signal(numb
     assert (caught.value.code, said) == (128 + number, [True])
 
 
-def test_a_command_that_nohup_began_outlives_its_terminal():
+def test_a_command_that_nohup_started_outlives_its_terminal():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with pytest.raises(SystemExit) as caught:
         run(lambda: os.kill(os.getpid(), signal.SIGHUP))

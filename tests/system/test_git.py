@@ -55,7 +55,7 @@ def test_the_difference_applied_to_the_commit_gives_the_same_files(place, tmp_pa
         assert (other / name).read_bytes() == (place / name).read_bytes()
 
 
-def test_new_files_that_no_stage_reads_are_nobody_s_business(place):
+def test_new_files_that_no_stage_reads_are_not_part_of_the_diff(place):
     (place / "secret.txt").write_text("a password\n")
     (place / "pipeline/left.cache").write_text("ignored\n")
     assert not Revision.of(place).dirty

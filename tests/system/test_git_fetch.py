@@ -1,4 +1,4 @@
-"""Files of commits and experiments, out of a tiny repository in which DVC really ran."""
+"""Files of commits and experiments, from a tiny repository in which DVC really ran."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def test_a_folder_outside_of_dvc_has_no_revisions(tmp_path):
 
 
 def test_a_file_that_a_revision_does_not_have_is_one_line(repository, tmp_path):
-    with pytest.raises(ArtifactError, match=r"reports/none of HEAD cannot be had .*`dvc fetch`") as caught:
+    with pytest.raises(ArtifactError, match=r"reports/none of HEAD cannot be fetched .*`dvc fetch`") as caught:
         fetch(repository, "HEAD", (Path("reports/none"),), tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -64,5 +64,5 @@ def test_a_file_that_the_cache_does_not_hold_is_one_line(repository, tmp_path):
     bare = Path(shutil.copytree(repository, tmp_path / "bare"))
     shutil.rmtree(bare / ".dvc" / "cache")
     (bare / OUT).unlink()
-    with pytest.raises(ArtifactError, match=r"reports/out.txt of HEAD cannot be had"):
+    with pytest.raises(ArtifactError, match=r"reports/out.txt of HEAD cannot be fetched"):
         fetch(bare, "HEAD", (OUT,), tmp_path / "to")

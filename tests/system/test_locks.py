@@ -146,12 +146,12 @@ def test_a_holder_that_has_not_named_itself_yet_is_an_unknown_one(held, text):
 def test_a_lock_whose_folder_was_removed_is_not_shared_by_a_holder_and_a_newcomer(lock):
     with locked(lock):
         shutil.rmtree(lock.parent)
-        # another lock, at the same path, is the one that counts from now on
+        # from now on the new file at the same path is the lock
         with locked(lock), pytest.raises(Taken), locked(lock):
             pytest.fail("two hold one lock")
 
 
-def test_a_lock_that_is_removed_as_it_is_taken_is_taken_anew(lock, monkeypatch):
+def test_a_lock_that_is_removed_as_it_is_taken_is_taken_again(lock, monkeypatch):
     flock, removed = fcntl.flock, []
 
     def flock_after_a_removal(file, how):

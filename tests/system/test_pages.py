@@ -61,7 +61,7 @@ def test_a_picture_on_the_page_is_the_file(tmp_path):
 
 
 def places(drawing):
-    """Return where on its axis a drawing has what it draws: low, value and high of each interval, and the ticks."""
+    """Return the positions in a drawing, along its axis: low, value and high of each interval, and the ticks."""
     text = str(drawing)
     lines = [tuple(map(float, each)) for each in re.findall(r"<path d=\"M([\d.]+),[\d.]+H([\d.]+)\"", text)]
     dots = [float(each) for each in re.findall(r'cx="([\d.]+)"', text)]
@@ -82,5 +82,5 @@ def test_an_interval_by_itself_is_drawn_from_zero_to_show_how_narrow_it_is():
     assert own[2] - own[0] > 0.2 * pages.WIDTH
 
 
-def test_a_verdict_has_its_colour(tmp_path):
+def test_a_verdict_is_coloured(tmp_path):
     assert '<td class="better"' in made(tmp_path)

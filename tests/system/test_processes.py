@@ -1,4 +1,4 @@
-"""Processes that live and die, and stages that do not outlive whoever began them."""
+"""Processes that live and die, and stages that end together with the process that started them."""
 
 import os
 import signal
@@ -80,13 +80,13 @@ def test_a_later_process_with_the_same_number_is_another():
     assert not replace(Process.this(), started=Process.this().started + 100).alive
 
 
-def test_a_process_is_said_as_a_person_looks_for_it():
+def test_a_process_is_named_by_its_id_and_host():
     assert str(Process("here", 12, 1.0)) == "process 12 on here"
 
 
 @pytest.fixture
 def orphan():
-    """Start a process that starts a stage, and return it once the stage is ready."""
+    """Return a function that starts a process that starts a stage, and returns it once the stage is ready."""
     parents = []
 
     def begin(env, grace=20.0, before="", seconds=60.0, code=STAGE):
@@ -107,10 +107,10 @@ def orphan():
 def test_a_stage_whose_parent_was_killed_ends_in_good_order(orphan, env):
     parent = orphan(env)
     parent.kill()
-    assert parent.stdout.read() == "ended in good order\n"  # what is said until the stage has ended as well
+    assert parent.stdout.read() == "ended in good order\n"  # read until the stage has ended as well
 
 
-def test_a_stage_whose_parent_lives_goes_on(orphan):
+def test_a_stage_whose_parent_lives_keeps_running(orphan):
     parent = orphan({"DVC_STAGE": "train"}, seconds=0.5)
     assert parent.stdout.readline() == "slept\n"
 
@@ -122,7 +122,7 @@ def test_an_orphan_that_does_not_end_in_good_order_is_killed(orphan):
     assert parent.stdout.read() == ""
 
 
-def test_a_stage_that_a_person_began_outlives_the_shell(orphan):
+def test_a_stage_that_a_person_started_outlives_the_shell(orphan):
     parent = orphan({}, seconds=1.0)
     parent.kill()
     assert parent.stdout.read() == "slept\nended in good order\n"
@@ -131,8 +131,7 @@ def test_a_stage_that_a_person_began_outlives_the_shell(orphan):
 def test_a_stage_whose_parent_is_killed_during_its_imports_ends(orphan):
     parent = orphan({"DVC_STAGE": "train"}, code=IMPORTING)
     parent.kill()
-    # its end is the end of what both of them write to
-    parent.communicate(timeout=30)
+    parent.communicate(timeout=30)  # returns once both have ended, since they share stdout
 
 
 BEGIN = """
@@ -155,7 +154,7 @@ def test_a_stage_whose_parent_is_killed_in_its_first_tenth_of_a_second_ends(stag
         time.sleep(0.0125 * moment)
         parents[-1].kill()
     for parent in parents:
-        parent.communicate(timeout=60)  # its end is the end of what both of them write to
+        parent.communicate(timeout=60)  # returns once both have ended, since they share stdout
 
 
 @pytest.mark.parametrize("env", [{"DVC_STAGE": "train"}, {"LOCAL_RANK": "1"}])
@@ -166,12 +165,12 @@ def test_a_stage_that_was_adopted_before_its_command_could_look_ends(env):
     assert done.returncode == -signal.SIGTERM
 
 
-def test_a_stage_goes_on_where_somebody_is_between_it_and_who_began_it(orphan):
+def test_a_stage_keeps_running_with_a_process_between_it_and_its_starter(orphan):
     env = {"DVC_STAGE": "train", processes.PARENT: str(os.getpid())}
     assert orphan(env, seconds=0.5).stdout.readline() == "slept\n"
 
 
-def test_a_program_that_is_cut_off_leaves_none_of_its_processes(tmp_path):
+def test_a_program_that_is_interrupted_leaves_none_of_its_processes(tmp_path):
     script = (
         "import sys\nfrom pathlib import Path\nfrom pipeline.system import errors, processes\n"
         'words = ["bash", "-c", "sleep 600 & echo $! > pid; wait"]\n'

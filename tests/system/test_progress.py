@@ -1,4 +1,4 @@
-"""Bars of progress where stderr is no terminal: what is left in a log."""
+"""Progress bars where stderr is not a terminal: what they leave in a log."""
 
 import pytest
 

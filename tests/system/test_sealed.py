@@ -40,8 +40,8 @@ def test_what_is_read_is_what_was_written(tmp_path_factory, names, dtype, shape,
     path = tmp_path_factory.mktemp("sealed") / "file"
     arrays = {name: np.full(shape, i, dtype) for i, name in enumerate(names) if name != "__metadata__"}
     sealed.write(path, arrays, about)
-    found, told = sealed.read(path, Any)
-    assert told == about
+    found, values = sealed.read(path, Any)
+    assert values == about
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         assert found[name].dtype == dtype

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipeline.system import tensors
-from pipeline.system.tensors import MAKING
+from pipeline.system.tensors import FACTORIES
 
 
 def build():
@@ -48,7 +48,7 @@ def test_sizes_of_no_network_are_refused(size):
         tensors.filled(lambda: nn.Linear(size, 2), {})
 
 
-@pytest.mark.parametrize("make", MAKING)
+@pytest.mark.parametrize("make", FACTORIES)
 def test_what_would_fill_all_memory_is_not_made(make):
     def build():
         make(*([(1 << 40,), 1.0] if make == torch.full else [1 << 40]))

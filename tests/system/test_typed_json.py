@@ -1,4 +1,4 @@
-"""JSON that a stage wrote and something changed, over each file of it, and what reads it."""
+"""Every JSON file that a stage writes, changed to another type, and its readers' errors."""
 
 import json
 import shutil
@@ -76,7 +76,7 @@ def refused(path, read):
 
 @pytest.fixture(params=FILES)
 def placed(request, toy, tmp_path, monkeypatch):
-    """A file, its values, the name of one of them, and what reads the file."""
+    """A file, its values, the name of one of them, and a function that reads the file."""
     tree, field, read = FILES[request.param]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -88,12 +88,12 @@ def placed(request, toy, tmp_path, monkeypatch):
     return path, tree, field, lambda: read(tmp_path, toy)
 
 
-def test_a_file_of_another_kind_is_one_line_that_names_it_and_what_mends_it(placed):
+def test_a_file_of_another_type_is_one_line_that_names_it_and_what_to_do(placed):
     path, _, _, read = placed
-    cure = "remove it" if path.parent.name == "a" else "dvc repro"
+    remedy = "remove it" if path.parent.name == "a" else "dvc repro"
     for text in WRONG.values():
         path.write_text(text)
-        assert cure in refused(path, read)
+        assert remedy in refused(path, read)
 
 
 def test_a_value_that_is_missing_or_of_another_type_is_named(placed):
@@ -105,7 +105,7 @@ def test_a_value_that_is_missing_or_of_another_type_is_named(placed):
 
 @pytest.fixture
 def workspace(registered, tmp_path, monkeypatch):
-    """A copy of a workspace whose model is registered, in which this process runs stages."""
+    """A copy of a workspace with a registered model, in which this process runs stages."""
     folder = tmp_path / "workspace"
     shutil.copytree(registered, folder)
     monkeypatch.chdir(folder)
@@ -116,7 +116,7 @@ def workspace(registered, tmp_path, monkeypatch):
     return folder
 
 
-def test_register_evaluate_and_summary_refuse_each_file_of_another_kind(workspace):
+def test_register_evaluate_and_summary_refuse_each_file_of_another_type(workspace):
     main._summary(Namespace())
     commands = {
         "data/prepared/dataset.json": register.main,

@@ -24,7 +24,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
 
 
 def nested(levels, width):
-    """Return a mapping of lists that each refer to the one before so many times."""
+    """Return YAML with `levels` lists, each of which refers to the previous one `width` times."""
     lists = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * width) if i else 'x'}]" for i in range(levels)]
     return "\n".join(lists)
 
@@ -75,7 +75,7 @@ def test_an_anchor_can_be_referred_to(folder):
 @pytest.mark.parametrize("second", ["seed: 3", "vae: {}", '"seed": 3'])
 def test_a_key_that_is_there_twice_is_refused_by_its_name(folder, second):
     (folder / "params.yaml").write_text(yaml.safe_dump(SHIPPED) + second)
-    with pytest.raises(ParamsError, match=r"(seed|vae) is there 2 times"):
+    with pytest.raises(ParamsError, match=r"(seed|vae) appears 2 times"):
         Params.load(folder)
 
 
@@ -90,7 +90,7 @@ TEXTS = st.text() | st.lists(PIECES, max_size=40).map("".join) | st.permutations
 
 
 def said(read, *errors):
-    """Return what an error of these says where there is one; others are the test's failure."""
+    """Return the message of an expected error, or an empty one; any other error fails the test."""
     try:
         read()
     except errors as error:
