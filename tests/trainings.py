@@ -48,7 +48,7 @@ def train(
     precision="32-true",
     **changes,
 ):
-    """Train a family, or go on from the newest checkpoint, and return the game and the averaged weights."""
+    """Train a family, or resume from the newest checkpoint, and return the game and the averaged weights."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
     game = Game(toy.family(name, **changes), settings, len(batches), 0)
     game.log_metrics = log

@@ -178,36 +178,36 @@ class VaeTokenParams(Section):
     """The likelihood of tokens."""
 
     context: int = Field(ge=1, le=64)
-    """Tokens before each one that the decoder sees; the latent has to hold what is further apart."""
+    """Number of preceding tokens that the decoder sees; the latent has to carry what is further apart."""
     word_dropout: float = Field(ge=0, lt=1)
-    """Share of these tokens that training hides, so that the decoder uses the latent instead."""
+    """Share of these tokens that are masked in training, so that the decoder uses the latent."""
     free_bits: float = Field(ge=0, le=16)
     """Bits that each dimension of the latent may hold at no cost in the loss."""
     temperature: float = Field(ge=0, le=10)
-    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
+    """Temperature of the distribution of tokens; 0 takes the likeliest token."""
 
 
 class VaeParams(Section):
     """Family `vae` (Kingma & Welling 2014)."""
 
     latent_dim: int = Field(ge=1, le=4096)
-    """Size of the latent."""
+    """Number of dimensions of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels of the finest patches, doubled with each halving up to four times."""
+    """Channels at the finest resolution; doubled with each halving of the side, up to four times this number."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid; of sequences at each resolution."""
+    """Residual blocks: on the coarsest grid, and in sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam."""
+    """Peak learning rate of Adam."""
     beta: float = Field(ge=0, le=1000)
     """Weight of the KL term in the loss; 1 is the evidence lower bound."""
     warmup: float = Field(ge=0, le=1)
     """Share of the steps over which beta rises from 0 to its value."""
     likelihood: Annotated[Literal["gaussian", "logistic", "bernoulli"], OF_NUMBERS]
-    """What a decoder says of numbers: see docs/metrics.md for what each one means for the ELBO."""
+    """Distribution of numbers given the latent; docs/metrics.md says what each one means for the ELBO."""
     prior: Literal["normal", "mixture"]
-    """What samples are drawn from: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
+    """Prior of samples: N(0, I), or a Gaussian mixture fitted to the aggregate posterior after training."""
     components: Annotated[int, Where("prior", ("mixture",))] = Field(ge=1, le=1000)
-    """Components of the mixture."""
+    """Number of components of the mixture."""
     tokens: Annotated[VaeTokenParams, OF_TOKENS]
 
 
@@ -217,24 +217,24 @@ class GanTokenParams(Section):
     gradient_penalty: float = Field(ge=0, le=1000)
     """Weight of the critic's squared gradients in its loss."""
     temperature: float = Field(ge=0, le=10)
-    """Of the distribution that tokens are drawn from; 0 takes the likeliest."""
+    """Temperature of the distribution of tokens; 0 takes the likeliest token."""
 
 
 class GanParams(Section):
     """Family `gan` (Goodfellow et al. 2014)."""
 
     latent_dim: int = Field(ge=1, le=4096)
-    """Size of the latent."""
+    """Number of dimensions of the latent."""
     width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels of the finest patches, doubled with each halving up to four times."""
+    """Channels at the finest resolution; doubled with each halving of the side, up to four times this number."""
     blocks: int = Field(ge=0, le=16)
-    """Residual blocks, on the coarsest grid; of sequences at each resolution."""
+    """Residual blocks: on the coarsest grid, and in sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam, for the generator."""
+    """Peak learning rate of Adam for the generator."""
     critic_learning_rate: float = Field(gt=0, le=1)
-    """Peak step size of Adam, for the critic."""
+    """Peak learning rate of Adam for the critic."""
     projection_steps: int = Field(ge=1, le=10_000)
-    """Steps of Adam when a latent is sought whose sample is nearest to a given item."""
+    """Steps of Adam in the search for the latent whose sample is nearest to an item."""
     projection_starts: int = Field(ge=1, le=64)
-    """Seeded starts of that search; the nearest one counts."""
+    """Seeded starts of that search; the nearest result counts."""
     tokens: Annotated[GanTokenParams, OF_TOKENS]

@@ -51,7 +51,9 @@ class SafetensorsIO(CheckpointIO):
             if tree[STEPS] != checkpoints.steps(Path(path)):
                 raise ValueError(f"it is of step {tree[STEPS]}")
         except (IndexError, KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
-            raise TrainingError(f"{path}: no checkpoint ({error}); remove it to go on from the one before") from error
+            raise TrainingError(
+                f"{path}: not a checkpoint of this training ({error}); remove it to resume from the one before"
+            ) from error
         return tree
 
     def remove_checkpoint(self, path: str | Path) -> None:

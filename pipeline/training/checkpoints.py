@@ -26,7 +26,7 @@ def add(folder: Path, steps: int, data: bytes) -> None:
     except OSError as error:
         raise TrainingError(
             f"{folder}: the checkpoint of step {steps} cannot be written ({error.strerror}); those before it are "
-            "whole: make room, or make the folder writable, and run it again to go on from there"
+            "whole: free space, or make the folder writable, and run it again to resume from there"
         ) from error
 
 
@@ -64,7 +64,7 @@ def set_aside(folder: Path) -> None:
     for path in saved(folder):
         if path == whole:
             return
-        sys.stderr.write(f"warning: the checkpoint {path} is damaged; going on from the one before it\n")
+        sys.stderr.write(f"warning: the checkpoint {path} is damaged; resuming from the one before it\n")
         path.replace(path.with_suffix(".damaged"))
 
 

@@ -25,7 +25,7 @@ from pipeline.training.record import RunRecord
 from pipeline.training.spool import Spool
 
 PACKAGE = __name__.partition(".")[0]
-FORGET = "remove it, and the training goes on without"
+FORGET = "remove it, and the training resumes without it"
 
 
 def fingerprint(what: Mapping[str, Any]) -> str:
@@ -112,7 +112,7 @@ class Resumable:
                 ) from None
             except OSError as error:
                 raise TrainingError(
-                    f"{self.folder}: cannot be written ({error.strerror}); make room, or let it be"
+                    f"{self.folder}: cannot be written ({error.strerror}); free space, or make it writable"
                 ) from error
             yield
 

@@ -140,7 +140,7 @@ class Spool:
                 yield base
         except (OSError, sqlite3.Error) as error:
             raise TrackingError(
-                f"{self.path}: metrics cannot be kept ({error}); make room, or make the folder writable, and run again"
+                f"{self.path}: metrics cannot be kept ({error}); free space, or make the folder writable, and run again"
             ) from error
 
 

@@ -180,7 +180,7 @@ def fit(
     with distributed.together():
         trainer.fit(game, batches, ckpt_path=str(newest) if newest else None)
     if game.done < game.steps:
-        raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to go on from there")
+        raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to resume from there")
     return game.average.cpu()
 
 

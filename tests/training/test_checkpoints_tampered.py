@@ -90,7 +90,7 @@ def test_a_checkpoint_of_no_training_is_refused_by_what_is_wrong(toy, begun, tmp
         SafetensorsIO(game(toy, name).hold).load_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
-    assert "remove it to go on from the one before" in str(caught.value)
+    assert "remove it to resume from the one before" in str(caught.value)
 
 
 @pytest.mark.parametrize("tree", [[1], {}, {"done": STEP}, None])
