@@ -1,1 +1,1 @@
-"""The command `pipeline`: a file a verb."""
+"""The command `pipeline`, one module per verb."""

@@ -1,4 +1,4 @@
-"""The verb `compare`: two models side by side, in the terminal and on a page."""
+"""The verb `compare`: two models side by side, in the terminal and on an HTML page."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pipeline.system import git, pages, project
 from pipeline.system.errors import UserError
 
 PICTURES = ("samples", "reconstructions", "nearest")
-HEAD = ("score", "A", "B", "B - A", "95 % of it", "B is better", "verdict")
+HEAD = ("score", "A", "B", "B - A", "95 %", "P(B better)", "verdict")
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model that is compared: what it was called, its params, and the folder of its evaluation."""
+    """A model to compare: its name as the user gave it, its params, and the folder of its evaluation."""
 
     name: str
     params: Mapping[str, str]
@@ -30,7 +30,7 @@ class Contender:
 
 
 def contender(name: str, temporary: Path) -> Contender:
-    """Return what a person names: a workspace; or, fetched into `temporary`, what is in git or what is tracked."""
+    """Return the model that a user names: a workspace, or one fetched from git or the tracking store to `temporary`."""
     evaluation = project.REPORTS / "evaluate"
     place = Path(name) if Path(name).is_dir() else temporary
     if place == temporary:
@@ -44,7 +44,7 @@ def contender(name: str, temporary: Path) -> Contender:
 
 
 def compare(a: str, b: str, out: Path) -> str:
-    """Write a page that compares two models, and return the same as text without the pictures."""
+    """Write an HTML page that compares two models, and return the same as text, without pictures."""
     with tempfile.TemporaryDirectory() as temporary:
         one, other = contender(a, Path(temporary, "a")), contender(b, Path(temporary, "b"))
         verdicts = comparison.compare(Evidence.read(one.folder), Evidence.read(other.folder))
@@ -66,7 +66,7 @@ def compare(a: str, b: str, out: Path) -> str:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(pages.page(f"{a} and {b}", *parts))
     except OSError as error:
-        raise UserError(f"--out is {out}, which cannot be written ({error})") from error
+        raise UserError(f"--out is {out}, which cannot be written ({error}); name another file") from error
     params = _aligned([("param", "A", "B"), *differing]) if differing else "no params differ"
     return f"A  {a}\nB  {b}\n\n{params}\n\n{_aligned([HEAD, *rows])}\n\nside by side: {out}"
 

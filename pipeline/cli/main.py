@@ -1,4 +1,4 @@
-"""The command `pipeline`: the verbs that a person uses."""
+"""The command `pipeline`: its arguments, and the dispatch to its verbs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.system.errors import UserError
 
 
 def main() -> None:
-    """Run the command, to its exit code."""
+    """Run the command, and exit with its code."""
     errors.run(_run)
 
 
@@ -23,68 +23,77 @@ def _run() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pipeline",
-        description="Look at what the pipeline made. Training itself is `dvc repro` and `dvc exp run`.",
+        description="Inspect, compare and promote trained models. To train, run `dvc repro` or `dvc exp run`.",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    sample = verbs.add_parser("sample", help="draw samples from a model, into a picture or into files")
-    sample.add_argument("model", metavar="MODEL", help="a model folder, or models:/NAME@ALIAS or models:/NAME/VERSION")
-    sample.add_argument("-n", type=int, default=64, help="how many (default: %(default)s)")
-    sample.add_argument("--seed", type=int, default=0, help="same seed, same samples (default: %(default)s)")
+    sample = verbs.add_parser("sample", help="draw samples from a model and save them as a picture or as files")
+    sample.add_argument("model", metavar="MODEL", help="model folder, models:/NAME@ALIAS or models:/NAME/VERSION")
+    sample.add_argument("-n", type=int, default=64, help="number of samples (default: %(default)s)")
+    sample.add_argument(
+        "--seed", type=int, default=0, help="random seed; the same seed draws the same samples (default: %(default)s)"
+    )
     sample.add_argument(
         "--out",
         type=Path,
-        help="a picture, such as samples.png, or a folder for a file each (default: what suits the content)",
+        help="picture file, such as samples.png, or folder for one file per sample (default: depends on the content)",
     )
     sample.set_defaults(verb=_sample)
-    summary = verbs.add_parser("summary", help="say what the last `dvc repro` made, how good it is, and where to look")
+    summary = verbs.add_parser("summary", help="show what the last `dvc repro` made, its scores, and where to look")
     summary.set_defaults(verb=_summary)
-    ui = verbs.add_parser("ui", help="serve MLflow's UI, and say the address of the runs")
-    ui.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
+    ui = verbs.add_parser("ui", help="serve MLflow's UI and print the address of the runs")
+    ui.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     ui.set_defaults(verb=_ui)
-    compare = verbs.add_parser(
-        "compare", help="say which of two models is better, score by score, on the same evidence"
-    )
+    compare = verbs.add_parser("compare", help="compare two models, score by score, on the same test items and seeds")
     for name in ("a", "b"):
         compare.add_argument(
-            name, metavar=name.upper(), help="a workspace, commit, experiment of DVC, run id, or models:/NAME@ALIAS"
+            name, metavar=name.upper(), help="workspace, commit, DVC experiment, run id or models:/NAME@ALIAS"
         )
     compare.add_argument(
-        "--out", type=Path, default=Path("reports/compare.html"), help="the page (default: %(default)s)"
+        "--out", type=Path, default=Path("reports/compare.html"), help="HTML page to write (default: %(default)s)"
     )
     compare.set_defaults(verb=_compare)
     promote = verbs.add_parser(
-        "promote", help="make a version champion if it is better; exit 3 if that is undecided, 4 if refused"
+        "promote", help="promote a version to champion if the gate allows it; exit 3 if undecided, 4 if refused"
     )
     promote.add_argument(
         "target",
         nargs="?",
         metavar="VERSION",
-        help="NAME for its challenger, NAME/VERSION, models:/NAME/VERSION, a run id or an experiment of DVC "
+        help="NAME (means its challenger), NAME/VERSION, models:/NAME/VERSION, run id or DVC experiment "
         "(default: the model of this workspace)",
     )
-    promote.add_argument("--force", action="store_true", help="whatever the gate says; the reason goes on record")
+    promote.add_argument("--force", action="store_true", help="promote whatever the gate decides; requires --reason")
     promote.set_defaults(verb=_promote)
-    rollback = verbs.add_parser("rollback", help="make the previous champion champion again")
+    rollback = verbs.add_parser("rollback", help="restore the previous champion")
     rollback.set_defaults(verb=_rollback)
-    history = verbs.add_parser("history", help="say who was champion when, and why")
+    history = verbs.add_parser("history", help="list all promotions and rollbacks, with author and reason")
     history.set_defaults(verb=_history)
-    leaderboard = verbs.add_parser("leaderboard", help="list all versions of a model, the best first")
-    leaderboard.add_argument("--json", action="store_true", help="for programs")
+    leaderboard = verbs.add_parser("leaderboard", help="list all versions of a model, best first")
+    leaderboard.add_argument("--json", action="store_true", help="print JSON")
     leaderboard.set_defaults(verb=_leaderboard)
     for verb in (rollback, history, leaderboard):
-        verb.add_argument("name", nargs="?", metavar="NAME", help="the registered model (default: this workspace's)")
-    promote.add_argument("--reason", help="why, with --force")
-    rollback.add_argument("--reason", required=True, help="why")
+        verb.add_argument("name", nargs="?", metavar="NAME", help="registered model (default: that of this workspace)")
+    promote.add_argument("--reason", metavar="TEXT", help="reason to record; requires --force")
+    rollback.add_argument("--reason", metavar="TEXT", required=True, help="reason to record")
     reproduce = verbs.add_parser(
-        "reproduce", help="train a version again in a temporary clone; exit 0 if its bytes are the same, else 1"
+        "reproduce", help="retrain a version in a temporary clone; exit 0 if the bytes are the same, 1 if not"
     )
     reproduce.add_argument("version", metavar="VERSION", help="models:/NAME@ALIAS or models:/NAME/VERSION")
-    reproduce.add_argument("--keep", type=Path, metavar="DIR", help="clone into this folder, and leave it there")
+    reproduce.add_argument("--keep", type=Path, metavar="DIR", help="clone into this folder and keep it")
     reproduce.set_defaults(verb=_reproduce)
-    doctor = verbs.add_parser("doctor", help="look at the machine, the stores and what runs; exit 1 if all is not well")
-    doctor.add_argument("--clean", action="store_true", help="remove the folders of old trainings in progress")
-    doctor.add_argument("--days", type=float, default=7, help="what is old: untouched so long (default: %(default)s)")
-    doctor.add_argument("--mark-killed", action="store_true", help="give runs whose process is gone the status KILLED")
+    doctor = verbs.add_parser(
+        "doctor", help="check the machine, the stores and running trainings; exit 1 if a check fails"
+    )
+    doctor.add_argument("--clean", action="store_true", help="remove the folders of unfinished trainings that are old")
+    doctor.add_argument(
+        "--days",
+        type=float,
+        default=7,
+        help="days of inactivity that make a training old (default: %(default)s)",
+    )
+    doctor.add_argument(
+        "--mark-killed", action="store_true", help="set the status of runs whose process is dead to KILLED"
+    )
     doctor.set_defaults(verb=_doctor)
     return parser
 
@@ -115,7 +124,7 @@ def _compare(words: argparse.Namespace) -> None:
 
 def _promote(words: argparse.Namespace) -> None:
     if words.force != bool(words.reason):
-        raise UserError("--force and --reason belong together: say why the gate is passed over")
+        raise UserError("--force and --reason belong together; give both or neither")
     from pipeline.cli import promote
 
     sys.exit(promote.promote(words.target, words.reason))
@@ -158,15 +167,15 @@ def _doctor(words: argparse.Namespace) -> None:
         with tracking.reaching():
             found = tracking.mark_killed(client)
         for run_id in found:
-            _say(f"KILLED is now the status of run {run_id}")
+            _say(f"run {run_id} now has the status KILLED")
     if words.clean:
         old = trainings.old(words.days)
         for work in old:
             _say(f"to be removed: {trainings.described(work)}, {trainings.size(work)}")
         for work in old:
-            _say(f"{'removed' if work.clear() else 'kept, since a trainer began'}: {work.folder}")
+            _say(f"{'removed' if work.clear() else 'kept, since a trainer started'}: {work.folder}")
         if not old:
-            _say(f"no training in progress is older than {words.days:g} days")
+            _say(f"no unfinished training has been inactive for {words.days:g} days")
     well = True
     for finding in doctor.examine(workspace):
         _say(f"{'OK' if finding.ok else 'WRONG':6} {finding.name:12} {finding.text}")

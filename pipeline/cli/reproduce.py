@@ -1,4 +1,4 @@
-"""The verb `reproduce`: a version is trained again, and its bytes are compared with those that were registered."""
+"""The verb `reproduce`: retrain a version and compare its bytes with the registered ones."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from pipeline.system import disk, project
 from pipeline.system.errors import TrackingError, UserError
 from pipeline.training.environment import Environment
 
-CURES = {
-    "code": "the code of the training is not on record: what was not committed is lost, or changed since",
-    "data": "bring back the data that it was trained on: `dvc pull`, or the source of data/raw as it was",
-    "params": "params.yaml of the commit does not take the params of the version; look at it with --keep DIR",
-    "environment": f"install the versions of {ENVIRONMENT}, or train on a machine like that one",
-    "model": "nothing that is on record differs: what remains is code that was edited while it trained, or operations "
-    "of the accelerator that do not repeat",
+FIXES = {
+    "code": "the training code is not on record: uncommitted changes are lost, or were edited since",
+    "data": "restore the training data: run `dvc pull`, or put the original source into data/raw",
+    "params": "params.yaml of the commit does not accept the params of the version; inspect it with --keep DIR",
+    "environment": f"install the versions in {ENVIRONMENT}, or train on a machine like the one in it",
+    "model": "nothing on record differs: the code was edited while the training ran, or operations of the accelerator "
+    "are not deterministic",
 }
-"""What to do about each kind of difference, the first kind first."""
+"""What to do about each kind of difference; the first kind found applies."""
 
 
 def reproduce(uri: str, keep: Path | None) -> int:
-    """Train a version again and say whether the bytes are the same; return 0 if so, else 1.
+    """Retrain a version and report whether the bytes are the same; return 0 if so, else 1.
 
-    The clone that it is trained in is removed afterwards, unless `keep` says where it is to stay.
+    The clone in which it is retrained is removed afterwards, unless `keep` names a folder for it.
 
     Raises:
-        UserError: the version, its commit, difference or data cannot be had.
+        UserError: the version, its commit, diff or data is not available.
     """
     workspace = project.workspace()
     if keep is not None and (keep.is_file() or (keep.is_dir() and any(keep.iterdir()))):
-        raise UserError(f"--keep is {keep}, where something is already; name a folder that is not there")
+        raise UserError(f"--keep is {keep}, which is not an empty folder; name a new one")
     with tempfile.TemporaryDirectory(prefix="reproduce-") as name:
         temporary = Path(name)
         tags, recipe = _fetch(uri, temporary)
         lost = list(_lost(tags, recipe))
         for _, what in lost:
-            sys.stderr.write(f"warning: {what}, so other bytes are to be expected\n")
+            sys.stderr.write(f"warning: {what}; expect different bytes\n")
         clone = keep.resolve() if keep else temporary / "clone"
         retrain.run(recipe, workspace, clone)
         digest = saved.model_digest(clone / project.MODEL)
@@ -60,42 +60,42 @@ def reproduce(uri: str, keep: Path | None) -> int:
             *_differences(recipe, clone),
             ("model", _changed("digest", tags[DIGEST], digest)),
         ]
-    _say(f"other bytes than those of {uri}")
+    _say(f"different bytes from {uri}")
     for kind, what in found:
         _say(f"  {kind:12} {what}")
     kinds = {kind for kind, _ in found}
-    _say(next(cure for kind, cure in CURES.items() if kind in kinds))
+    _say(next(fix for kind, fix in FIXES.items() if kind in kinds))
     return 1
 
 
 def _fetch(uri: str, temporary: Path) -> tuple[Mapping[str, str], Recipe]:
-    """Return the tags of a version, and how it was made."""
+    """Return the tags and the recipe of a version."""
     client = tracking.connect()
     with tracking.reaching():
         version = tracking.version(client, uri)
     if version is None:
-        raise TrackingError(f"{uri} is no registered version; `mlflow ui` lists what is registered")
+        raise TrackingError(f"{uri} is not a registered version; `mlflow ui` lists the versions")
     tags = dict(version.tags)
     if LINEAGE not in tags or not tags.get("git.commit"):
-        raise TrackingError(f"{uri} does not say how it was made; register it from a commit to have it say so")
+        raise TrackingError(f"{uri} has no recorded commit and lineage; register it from a git commit")
     kept = versions.kept(version, temporary)
     folder = versions.download(client, uri, temporary / "registered")
-    environment = disk.read_json(kept / ENVIRONMENT, Environment, f"{uri} has lost how it was made; register it again")
+    environment = disk.read_json(kept / ENVIRONMENT, Environment, f"{uri} has lost its lineage; register it again")
     code = environment.pop("code", {})
     return tags, Recipe(tags["git.commit"], SavedModel.read(folder), environment, code, kept)
 
 
 def _lost(tags: Mapping[str, str], recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the difference that the version keeps."""
+    """Yield the kind and the description of what is wrong with the recorded diff."""
     patch = recipe.kept / PATCH
     if tags["git.dirty"] == "true" and not patch.is_file():
-        yield "code", f"{PATCH} is lost"
+        yield "code", f"{PATCH} is missing"
     elif patch.is_file() and disk.sha256(patch) != tags.get("diff_digest"):
-        yield "code", f"{PATCH} is not what was recorded"
+        yield "code", f"{PATCH} differs from its recorded digest"
 
 
 def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the name of each thing that differs, as it was and as it is."""
+    """Yield the kind and the description of each difference between the records of the two trainings."""
     before, now = recipe.model, SavedModel.read(clone / project.MODEL)
     environment = disk.read_json(clone / project.REPORTS / "train" / ENVIRONMENT, Environment)
     code = environment.pop("code", {})
@@ -111,7 +111,7 @@ def _differences(recipe: Recipe, clone: Path) -> Iterator[tuple[str, str]]:
 
 
 def _changed(name: str, was: str, is_now: str) -> str:
-    return f"{name} was {was or 'not there'}, is {is_now or 'not there'}"
+    return f"{name} was {was or 'missing'}, is {is_now or 'missing'}"
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""A training made again, in a clone of the repository that shares nothing with it but DVC's cache."""
+"""Retraining of a version, in a clone of the repository that shares nothing with it but DVC's cache."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pipeline.system.errors import ArtifactError, TrainingError
 from pipeline.system.git import LOCK
 
 LINKS = "reflink,symlink,copy"
-"""How prepared data come out of the cache: they are not changed, so that they need no room."""
+"""How DVC takes prepared data out of its cache: links save disk space, and nothing changes the data."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a version was made: its commit, what model.json says, environment and code, and the folder of what it keeps.
+    """How a version was made: commit, model.json, environment, code, and the folder of its lineage files.
 
-    `code` are the digests of the files that its training imported.
+    `code` maps the files that its training imported to their digests.
     """
 
     commit: str
@@ -39,23 +39,23 @@ class Recipe:
 
 
 def run(recipe: Recipe, workspace: Path, folder: Path) -> None:
-    """Train as a version was trained, from step 0, in a folder that is not there yet and a tracking store of its own.
+    """Retrain a version from step 0, in a new folder and with a tracking store of its own.
 
     Raises:
-        ArtifactError: the commit, the difference or the data cannot be had.
-        TrainingError: the training failed, or takes more than this machine.
+        ArtifactError: the commit, the diff or the data is not available.
+        TrainingError: the training failed, or needs several machines.
     """
     if recipe.environment["runtime"]["nodes"] > 1:
-        raise TrainingError("the version was trained on several machines; docs/lineage.md says how that is made again")
-    _say(f"1/3 files of commit {recipe.commit}")
+        raise TrainingError("the version was trained on several machines; docs/lineage.md describes how to retrain it")
+    _say(f"1/3 check out commit {recipe.commit}")
     _check_out(recipe, workspace, folder)
     _set_params(recipe, folder)
-    _say("2/3 data")
+    _say("2/3 restore data")
     _bring_data(recipe, workspace, folder)
-    _say("3/3 training")
+    _say("3/3 train")
     code = _dvc(recipe, folder, "repro", "--force", "--single-item", "--no-commit", "validate", "train")
     if code:
-        raise TrainingError("the training failed, and said why above; --keep DIR leaves the clone to look at")
+        raise TrainingError("the training failed, as reported above; inspect the clone with --keep DIR")
 
 
 def _check_out(recipe: Recipe, workspace: Path, folder: Path) -> None:
@@ -63,19 +63,19 @@ def _check_out(recipe: Recipe, workspace: Path, folder: Path) -> None:
         raise ArtifactError(
             f"{workspace}: commit {recipe.commit} is not in this repository; `git fetch` it from where it was trained"
         )
-    said = _git(workspace, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
-    said = said or _git(folder, "checkout", "--quiet", "--detach", recipe.commit)
-    if said:
-        raise ArtifactError(f"{folder}: commit {recipe.commit} cannot be checked out ({said}); mend that")
+    failure = _git(workspace, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+    failure = failure or _git(folder, "checkout", "--quiet", "--detach", recipe.commit)
+    if failure:
+        raise ArtifactError(f"{folder}: cannot check out commit {recipe.commit} ({failure}); fix that and run it again")
     patch = recipe.kept / PATCH
-    if patch.is_file() and (said := _git(folder, "apply", "--whitespace=nowarn", str(patch))):
+    if patch.is_file() and (failure := _git(folder, "apply", "--whitespace=nowarn", str(patch))):
         raise ArtifactError(
-            f"{PATCH} of the version does not apply to commit {recipe.commit} ({said}); restore the file as it was"
+            f"{PATCH} of the version does not apply to commit {recipe.commit} ({failure}); restore the original file"
         )
 
 
 def _set_params(recipe: Recipe, folder: Path) -> None:
-    """Write the params of the training over those of the commit, where they are others."""
+    """Write the params of the training over those of the commit, where they differ."""
     path = folder / params.FILE
     try:
         before = yaml_files.parse(path.read_bytes())
@@ -84,14 +84,14 @@ def _set_params(recipe: Recipe, folder: Path) -> None:
             after[name] = {**before.get(name, {}), **value} if isinstance(value, Mapping) else value
     except (OSError, TypeError, ValueError) as error:
         raise ArtifactError(
-            f"{params.FILE} of commit {recipe.commit} cannot be read ({error}); no training can be made of that commit"
+            f"{params.FILE} of commit {recipe.commit} cannot be read ({error}); the version cannot be reproduced"
         ) from error
     if after != before:
         path.write_text(yaml.safe_dump(after, sort_keys=False))
 
 
 def _bring_data(recipe: Recipe, workspace: Path, folder: Path) -> None:
-    """Have the prepared data in the clone: from DVC's cache, its remote, or prepared again from what is in data/raw."""
+    """Put the prepared data into the clone: from DVC's cache, from its remote, or prepared again from data/raw."""
     _share_cache(workspace, folder)
     if (recipe.kept / LOCK).is_file():
         shutil.copyfile(recipe.kept / LOCK, folder / LOCK)
@@ -103,8 +103,8 @@ def _bring_data(recipe: Recipe, workspace: Path, folder: Path) -> None:
         shutil.copytree(workspace / source, folder / source, copy_function=_link, dirs_exist_ok=True)
     if not (folder / source).exists() or _dvc(recipe, folder, "repro", "--no-commit", "prepare"):
         raise ArtifactError(
-            f"{prepared} of the version is not in DVC's cache, nor can it be prepared again from {source}; `dvc pull` "
-            "it, or bring the source"
+            f"{prepared} of the version is not in DVC's cache, and cannot be prepared again from {source}; run "
+            "`dvc pull`, or restore the source"
         )
 
 
@@ -127,7 +127,7 @@ def _link(source: str, target: str) -> None:
 
 
 def _dvc(recipe: Recipe, folder: Path, *words: str) -> int:
-    """Run DVC in the clone, and return its exit code: no store, work folder or cache of its state is the user's."""
+    """Run DVC in the clone, isolated from the user's store, work folder and DVC state; return its exit code."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
         "DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site"),
         "OMP_NUM_THREADS": str(recipe.environment["threads"]),
@@ -137,9 +137,9 @@ def _dvc(recipe: Recipe, folder: Path, *words: str) -> int:
 
 
 def _git(folder: Path, *words: str) -> str:
-    """Run git, and return what it said if it failed."""
+    """Run git, and return the first line of its error; empty if it succeeds."""
     done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
-    return (done.stderr.strip() or "it failed").splitlines()[0] if done.returncode else ""
+    return (done.stderr.strip() or "git failed").splitlines()[0] if done.returncode else ""
 
 
 def _say(line: str) -> None:

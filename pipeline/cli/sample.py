@@ -1,4 +1,4 @@
-"""The verb `sample`: samples of a model, in a picture or in files."""
+"""The verb `sample`: draw samples from a model into a picture or files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.system.rng import SEEDS
 
 
 def sample(name: str, n: int, seed: int, out: Path | None) -> str:
-    """Draw n samples of a model folder or a models:/ URI, and return where they are.
+    """Draw n samples from a model folder or a models:/ URI, and return a message with their location.
 
     Raises:
         UserError: an argument is out of bounds, `out` cannot be written, or there is no such model.
@@ -21,10 +21,8 @@ def sample(name: str, n: int, seed: int, out: Path | None) -> str:
     if n < 1 or not 0 <= seed < SEEDS:
         raise UserError(f"-n is {n} and --seed is {seed}; -n must be at least 1, --seed from 0 to {SEEDS - 1}")
     if out and out.suffix and Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
-        raise UserError(
-            f"--out is {out}; its ending must be that of a picture, as in samples.png, or none for a folder"
-        )
-    from pipeline.models import storage  # torch takes seconds to import, and a mistake is refused before
+        raise UserError(f"--out is {out}; use the suffix of a picture, as in samples.png, or none for a folder")
+    from pipeline.models import storage  # torch takes seconds to import; bad arguments fail first
 
     with tempfile.TemporaryDirectory() as temporary:
         model = storage.load(_folder(name, Path(temporary)))
@@ -38,17 +36,17 @@ def sample(name: str, n: int, seed: int, out: Path | None) -> str:
         else:
             display.write(content, raws, out)
     except OSError as error:
-        raise UserError(f"--out is {out}, which cannot be written ({error})") from error
+        raise UserError(f"--out is {out}, which cannot be written ({error}); name another path") from error
     return f"{n} samples of {name} (seed {seed}) are in {out}"
 
 
 def _folder(model: str, temporary: Path) -> Path:
-    """Return the folder of a model, fetched into `temporary` where it is a models:/ URI."""
+    """Return the folder of a model; that of a models:/ URI is downloaded into `temporary`."""
     if model.startswith("models:/"):
         from pipeline import tracking
         from pipeline.registry import versions
 
         return versions.download(tracking.connect(), model, temporary)
     if not Path(model).is_dir():
-        raise ArtifactError(f"{model} is no folder; give a model folder, such as model, or models:/NAME@challenger")
+        raise ArtifactError(f"{model} is not a folder; give a model folder, such as model, or models:/NAME@challenger")
     return Path(model)

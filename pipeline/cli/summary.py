@@ -1,4 +1,4 @@
-"""The verb `summary`: what the last `dvc repro` made, how good it is, and where to look."""
+"""The verb `summary`: what the last `dvc repro` made, its scores, and where to look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.system import project
 
 
 def summary() -> str:
-    """Return it as lines of text."""
+    """Return the summary as text."""
     workspace = project.workspace()
     data = PreparedData.open(workspace)
     about = SavedModel.read(workspace / project.MODEL)
@@ -21,9 +21,9 @@ def summary() -> str:
     counts = data.about["counts"]
     uri = f"models:/{version.name}/{version.version}"
     lines = [
-        f"\nMade   a {about.family} of {data.about['source']}, trained on {counts['train']} items",
+        f"\nMade   a {about.family} trained on {counts['train']} items of {data.about['source']}",
         f"       version {version.version} of the registered model {version.name}, run {version.run_id}",
-        f"Scores on {counts['test']} items of test, with intervals of 95 %",
+        f"Scores on {counts['test']} items of test, with 95 % intervals",
     ]
     for name, meaning in MEANINGS.items():
         if name in scores:
@@ -33,8 +33,8 @@ def summary() -> str:
         [
             *lines,
             "Look   reports/evaluate/report.html        scores, pictures and curves on one page",
-            "       make ui            runs, curves and pictures in MLflow, at the address that it says",
-            "       dvc plots show     curves and pictures in one page",
+            "       make ui            runs, curves and pictures in MLflow, at the address that it prints",
+            "       dvc plots show     curves and pictures on one page",
             f"       pipeline sample {uri} -n 64 --seed 0 --out {display.place(data.content)}",
         ]
     )

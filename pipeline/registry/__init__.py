@@ -1,1 +1,1 @@
-"""Versions of registered models: lineage, model card, comparison, promotion."""
+"""Registered models and their versions: lineage, model cards, comparison, promotion."""

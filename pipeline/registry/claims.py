@@ -1,4 +1,4 @@
-"""Turns at a registered model: whoever changes it does so alone, from whichever machine."""
+"""Mutual exclusion on registered models: one process at a time changes a model, from any machine."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from pipeline.system.processes import Process
 
 CLAIM = "claim."
 LIFE = 120.0
-"""Seconds after which a claim from another machine is taken for one of a process that was killed."""
+"""Seconds after which a claim from another machine counts as left behind by a killed process."""
 TRIES, PAUSE = 8, 1.0
-"""How often a claim is made, and the most seconds between two."""
+"""Attempts to claim a model, and the maximum of seconds between two."""
 
 
 @dataclass(frozen=True)
 class Claim(Process):
-    """Who is at a model, and since when, in seconds since 1970."""
+    """The process that claims a model, and when it made the claim, in seconds since 1970."""
 
     made: float
 
 
 @contextmanager
 def alone(client: MlflowClient, name: str) -> Iterator[None]:
-    """Keep others that use this off a registered model meanwhile.
+    """Hold a registered model exclusively among all callers of this function.
 
-    MLflow can't compare and set. So each writes a tag of its own first and looks for those of others then: of two at
-    once at least one sees the other, and withdraws. If both do, they try again after random times.
+    MLflow has no compare-and-set. So each process first writes a tag of its own and then looks for the tags of others:
+    of two concurrent processes at least one sees the other and withdraws. If both do, they retry after random pauses.
 
     Raises:
-        TrackingError: another process was at it each time.
+        TrackingError: another process held the model at each attempt.
     """
     key = f"{CLAIM}{uuid.uuid4().hex}"
     for _ in range(TRIES):
@@ -51,12 +51,12 @@ def alone(client: MlflowClient, name: str) -> Iterator[None]:
                 return
         finally:
             client.delete_registered_model_tag(name, key)
-        time.sleep(random.SystemRandom().uniform(0, PAUSE))  # by chance, so that two who met do not meet again
+        time.sleep(random.SystemRandom().uniform(0, PAUSE))  # random, so that two processes do not collide again
     raise TrackingError(f"{other} is changing the aliases of {name}; run it again in a moment")
 
 
 def _other(client: MlflowClient, name: str, own: str) -> Process | None:
-    """Return a process that holds a claim; withdraw those of processes that are gone."""
+    """Return another process that holds a claim; withdraw the claims of dead processes."""
     for key, text in client.get_registered_model(name).tags.items():
         if key.startswith(CLAIM) and key != own:
             claim = disk.parse_json(text, Claim, f"tag {key} of {name}", "delete it on the model's page in MLflow")

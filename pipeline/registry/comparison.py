@@ -1,4 +1,4 @@
-"""Which of two models is better, score by score, on the same evidence."""
+"""Comparison of two models, score by score, on the evidence of their evaluations."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Word = Literal["better", "worse", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said of b against a by one score.
+    """The comparison of b with a by one score.
 
     Attributes:
-        score: its name.
-        a: the score of a.
-        b: the score of b.
+        score: name of the score.
+        a: score of a.
+        b: score of b.
         difference: b - a.
-        low: the lower bound of the difference's interval.
-        high: the upper bound.
-        probability: that b is better, as resampling has it.
-        word: better or worse where the interval leaves 0 out.
+        low: lower bound of the difference's interval.
+        high: upper bound of the difference's interval.
+        probability: bootstrap probability that b is better.
+        word: "better" or "worse" if the interval excludes 0, else "undecided".
     """
 
     score: str
@@ -43,15 +43,17 @@ class Verdict:
 
 
 def compare(a: Evidence, b: Evidence) -> list[Verdict]:
-    """Return a verdict for each score that both have and that has a better, paired over the same items and seeds.
+    """Return a verdict for each score in LESS or MORE that both models have, paired over the same items and seeds.
 
     Raises:
-        ArtifactError: the scores were made by different protocols.
+        ArtifactError: the protocols of the two evaluations differ.
     """
     other = [name for name in a.protocol if name != "digest" and a.protocol[name] != b.protocol.get(name)]
     if other:
-        said = "; ".join(f"{name} is {a.protocol[name]} and {b.protocol.get(name)}" for name in other)
-        raise ArtifactError(f"the scores were made by different protocols and cannot be compared: {said}")
+        values = "; ".join(f"{name} is {a.protocol[name]} and {b.protocol.get(name)}" for name in other)
+        raise ArtifactError(
+            f"scores of different protocols cannot be compared ({values}); evaluate both by the same one"
+        )
     shared = [name for name in a.estimates if name in b.estimates and name in LESS | MORE]
     return [_verdict(name, a, b) for name in shared]
 
@@ -61,7 +63,7 @@ def _verdict(score: str, a: Evidence, b: Evidence, level: float = LEVEL) -> Verd
     moved = difference.value + difference.deviations(numpy_rng(a.protocol["seed"], "comparison"))
     low, high = (float(bound) for bound in np.quantile(moved, [(1 - level) / 2, (1 + level) / 2]))
     better = moved < 0 if score in LESS else moved > 0
-    # two models that are the same have no better
+    # a tie counts half, so that equal models get 0.5
     probability = float(np.mean(better) + np.mean(moved == 0) / 2)
     word: Word = "undecided" if low <= 0 <= high else "better" if probability > 0.5 else "worse"
     values = a.estimates[score].value, b.estimates[score].value
@@ -69,7 +71,7 @@ def _verdict(score: str, a: Evidence, b: Evidence, level: float = LEVEL) -> Verd
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the params that differ, by name, as a and as b has them; what one of them lacks is empty."""
+    """Return (name, value in a, value in b) for each param that differs, by name; a missing value is empty."""
     names = sorted({*a, *b})
     rows = [(name, str(a.get(name, "")), str(b.get(name, ""))) for name in names]
     return [row for row in rows if row[1] != row[2]]

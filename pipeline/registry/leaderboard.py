@@ -1,4 +1,4 @@
-"""All versions of a model in a table, the best first, and those that cannot be told from the best."""
+"""The leaderboard of a model: its versions, the best first, and which cannot be distinguished from the best."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ AGES = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class Row:
-    """A version and the score that it stands by.
+    """A version and the score that it is ranked by.
 
-    `undecided` says whether it cannot be told from the best of its protocol.
+    `undecided` is whether it cannot be distinguished from the best of its protocol.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Row:
 
     @property
     def uri(self) -> str:
-        """What other verbs call it."""
+        """The version's models:/ URI."""
         return f"models:/{self.name}/{self.version}"
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What a person reads of it."""
+        """The cells of the version's row in the table."""
         span = f"{self.low:.3g} to {self.high:.3g}"
         mark, aliases = "*" if self.undecided else "", ", ".join(self.aliases)
         age = _age(time.time() - self.registered)
@@ -66,9 +66,9 @@ class Row:
 
 
 def rows(client: MlflowClient, name: str, decides: Sequence[str]) -> list[Row]:
-    """Return the versions that have one of some scores: protocol by protocol, that of the newest version first.
+    """Return the versions that have a score in `decides`, by protocol, that of the newest version first.
 
-    Within a protocol the best is first, since scores of different ones cannot be compared.
+    Within a protocol the best version is first; scores of different protocols cannot be compared.
     """
     with tracking.reaching():
         aliases = ledger.aliases(client, name)
@@ -81,17 +81,17 @@ def rows(client: MlflowClient, name: str, decides: Sequence[str]) -> list[Row]:
 
 
 def evidence(client: MlflowClient, uri: str) -> Evidence:
-    """Fetch the evidence of a version.
+    """Download the evidence of a version.
 
     Raises:
-        UserError: it is not there, or damaged.
+        UserError: it is missing or damaged.
     """
     with tempfile.TemporaryDirectory() as temporary:
         return Evidence.read(tracking.evaluated(client, uri, Path(temporary)).folder)
 
 
 def marked(client: MlflowClient, found: Sequence[Row]) -> list[Row]:
-    """Return rows with those marked that `pipeline compare` cannot tell from the best of their protocol."""
+    """Return the rows with `undecided` set on those that `pipeline compare` cannot distinguish from their best."""
     done: list[Row] = []
     for _, group in groupby(found, key=lambda row: (row.protocol, row.score)):
         best, *others = group
@@ -101,17 +101,17 @@ def marked(client: MlflowClient, found: Sequence[Row]) -> list[Row]:
 
 
 def table(found: Sequence[Row]) -> str:
-    """Return rows as text, protocols apart."""
+    """Return the rows as text, an empty line between protocols."""
     if not found:
-        return "no version has a score that decides; gate.decides in params.yaml names them"
+        return "no version has a score in gate.decides of params.yaml; name one that `pipeline summary` shows"
     lines = [HEAD, *(row.cells for row in found)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    said = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    parts = [f"{found[0].name}, by {' and '.join(dict.fromkeys(row.score for row in found))}", said[0]]
-    for row, before, line in zip(found, (found[0], *found), said[1:], strict=False):
+    aligned = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    parts = [f"{found[0].name}, by {' and '.join(dict.fromkeys(row.score for row in found))}", aligned[0]]
+    for row, before, line in zip(found, (found[0], *found), aligned[1:], strict=False):
         parts += [*([""] if row.protocol != before.protocol else []), line]
     if any(row.undecided for row in found):
-        parts.append("* cannot be told from the best of its protocol, item by item")
+        parts.append("* cannot be distinguished from the best of its protocol, item by item")
     return "\n".join(parts)
 
 
@@ -136,7 +136,7 @@ def _row(version: ModelVersion, aliases: dict[str, str], decides: Sequence[str])
 
 
 def _undecided(client: MlflowClient, best: Row, row: Row) -> bool:
-    """Say whether two rows cannot be told apart; where their intervals lie apart, they need not be fetched."""
+    """Return whether two rows cannot be distinguished; disjoint intervals decide it without a download."""
     if row.low > best.high or best.low > row.high:
         return False
     verdicts = comparison.compare(evidence(client, best.uri), evidence(client, row.uri))

@@ -1,7 +1,7 @@
-"""Who was champion when, and on what grounds: entries that are only ever added, kept with the registered model.
+"""The ledger of a registered model: an append-only record of who was champion when, and why.
 
-A move of aliases is written down first, then made, then marked as done: one that was cut off in between is finished by
-the next, so that no alias is lost and none is moved without an entry.
+A move of aliases is first recorded, then made, then marked as done. The next command finishes an interrupted move, so
+no alias is lost and none moves without an entry.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from pipeline.system import disk
 
 CHAMPION, PREVIOUS = "champion", "previous"
 ENTRY, DONE = "ledger.", "ledger.done"
-OF_BEFORE = Field(validation_alias=AliasChoices("scores", "figures"))
-"""What entries of earlier versions call it as well."""
+SCORES_KEYS = Field(validation_alias=AliasChoices("scores", "figures"))
+"""The JSON keys of an entry's scores; earlier versions of the pipeline wrote the second one."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One move: which version became champion in place of which, who did it, when, and why.
+    """One move of the champion: from which version to which, who did it, when, and why.
 
-    `previous` is what the alias of that name points at afterwards.
+    `previous` is the version that the alias `previous` points at afterwards.
     """
 
     what: Literal["promotion", "rollback"]
@@ -40,7 +40,7 @@ class Entry:
     verdict: str
     reason: str
     protocol_digest: str = ""
-    scores: Annotated[Mapping[str, Any], OF_BEFORE] = field(default_factory=dict)
+    scores: Annotated[Mapping[str, Any], SCORES_KEYS] = field(default_factory=dict)
     who: str = field(default_factory=lambda: f"{getpass.getuser()}@{socket.gethostname()}")
     when: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -51,19 +51,19 @@ def entries(client: MlflowClient, name: str) -> list[Entry]:
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
-    """Return which version each alias points at."""
+    """Return the version that each alias points at."""
     return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
 
 
 def move(client: MlflowClient, name: str, entry: Entry) -> None:
-    """Write an entry down, and do as it says."""
+    """Record an entry and carry it out."""
     number = len(entries(client, name)) + 1
     client.set_registered_model_tag(name, f"{ENTRY}{number:06d}", json.dumps(asdict(entry), sort_keys=True))
     finish(client, name)
 
 
 def finish(client: MlflowClient, name: str) -> Entry | None:
-    """Do what the last entry says, if that was cut off; return the entry if so."""
+    """Carry out the last entry if it was interrupted; return the entry if so."""
     model = client.get_registered_model(name)
     written = _entries(model)
     if int(model.tags.get(DONE, 0)) == len(written):
@@ -78,5 +78,5 @@ def finish(client: MlflowClient, name: str) -> Entry | None:
 
 def _entries(model: RegisteredModel) -> list[Entry]:
     keys = sorted(key for key in model.tags if key.startswith(ENTRY) and key != DONE)
-    cure = "restore the tracking store from a copy"
-    return [disk.parse_json(model.tags[key], Entry, f"tag {key} of {model.name}", cure) for key in keys]
+    fix = "restore the tracking store from a backup"
+    return [disk.parse_json(model.tags[key], Entry, f"tag {key} of {model.name}", fix) for key in keys]

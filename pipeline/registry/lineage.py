@@ -1,4 +1,4 @@
-"""What a version keeps of how it was made: digests as tags, and files beside the model."""
+"""The lineage of a version: digests in its tags, and files among the artifacts of its run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PICTURES = ("samples.png", "reconstructions.png", "nearest.png")
 
 @dataclass(frozen=True)
 class Registered:
-    """Which version `register` made of the model: reports/register/version.json."""
+    """The version that `register` made of the model, stored in reports/register/version.json."""
 
     name: str
     version: int
@@ -28,7 +28,7 @@ class Registered:
 
     @classmethod
     def read(cls, workspace: Path) -> Self:
-        """Read what register left.
+        """Read version.json.
 
         Raises:
             ArtifactError: it is missing or names no version.
@@ -36,24 +36,24 @@ class Registered:
         return disk.read_json(workspace / project.REPORTS / "register" / "version.json", cls)
 
     def write(self, workspace: Path) -> None:
-        """Leave it for the verbs that speak of the model of a workspace."""
+        """Write version.json, for the verbs that need the model of a workspace."""
         disk.write_json(workspace / project.REPORTS / "register" / "version.json", asdict(self))
 
 
 def committed(workspace: Path) -> dict[str, Any]:
-    """Return the params of the commit, flat."""
+    """Return the committed params, flat; empty without a commit."""
     try:
         tree = yaml_files.parse(git.committed(workspace, FILE))
     except ValueError as error:
-        raise ArtifactError(f"{FILE} of the commit cannot be read as YAML ({error}); commit one that can") from error
+        raise ArtifactError(f"{FILE} of the commit cannot be read as YAML ({error}); commit a valid one") from error
     return flatten(tree) if tree else {}
 
 
 def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
-    """Copy what a version keeps of how it was made into a folder, and return the digests of it.
+    """Copy the lineage files of a version into a folder, and return their digests.
 
-    That is: dvc.lock, with the stages before `register` as they are, where DVC runs; the environment and the record of
-    the training; the difference from the commit, if there is one.
+    The files are dvc.lock as of the stages before `register`, if DVC runs; the environment and the record of the
+    training; the diff against the commit, if there is one.
     """
     reports = workspace / project.REPORTS
     for name in (ENVIRONMENT, TRAINING):
@@ -69,7 +69,7 @@ def collect(workspace: Path, made_at: Revision, to: Path) -> dict[str, str]:
 
 
 def evaluation(workspace: Path, to: Path) -> dict[str, str]:
-    """Copy what a version keeps of its evaluation into a folder, evidence and pictures, and return its digest."""
+    """Copy the evidence and the pictures of an evaluation into a folder, and return the digest of the evidence."""
     for name in (EVIDENCE, *PICTURES):
         _copy(workspace / project.REPORTS / "evaluate" / name, to)
     return {"evidence_digest": disk.sha256(to / EVIDENCE)}

@@ -1,4 +1,4 @@
-"""Versions of the registered model, each of which can be traced to its data, params and code."""
+"""Versions of the registered model, each traceable to its data, params and code."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def register(
     description: str,
     beside: Path,
 ) -> ModelVersion:
-    """Make a model folder a version of the registered model `name`, and point `challenger` at it.
+    """Register a model folder as a version of the model `name`, and point `challenger` at it.
 
-    The same bytes are registered once: a second time, the version that they have already becomes the challenger, and
-    follows the evaluation if that is another one.
-    `tags` hold the digests of the model and of its evidence; the files of `beside` become artifacts of the version's
-    run, in the folder that the tag `lineage` names.
+    The same bytes are registered once: the second time, their existing version becomes the challenger, and takes over
+    the evaluation if it is another one.
+    `tags` contains the digests of the model and of its evidence. The files in `beside` become artifacts of the
+    version's run, in the folder that the tag `lineage` names.
     """
     client, digest = run.client, str(tags[DIGEST])
     version = find(client, name, digest)
@@ -58,15 +58,15 @@ def register(
         made = client.create_model_version(name, source, run.id, tags=every, description=description)
         version = client.get_model_version(name, made.version)
     elif version.tags.get(EVIDENCE) != tags[EVIDENCE]:
-        _follow(client, version, tags, description, beside)
+        _update_evaluation(client, version, tags, description, beside)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
 
 
-def _follow(
+def _update_evaluation(
     client: MlflowClient, version: ModelVersion, tags: Mapping[str, Any], description: str, beside: Path
 ) -> None:
-    """Let a version say what another evaluation found; the tag of the evidence is written last, once all is there."""
+    """Replace the evaluation of a version; the evidence tag is written last and marks the update as complete."""
     client.log_artifacts(str(version.run_id), str(beside), version.tags[LINEAGE])
     client.update_model_version(version.name, version.version, description)
     for key in version.tags.keys() - tags.keys() - {LINEAGE}:
@@ -76,43 +76,43 @@ def _follow(
 
 
 def folder_of(name: str) -> str:
-    """Return where among a run's artifacts lies what a version keeps of how it was made."""
+    """Return the folder of a version's lineage files among the artifacts of its run."""
     return f"versions/{name}"
 
 
 def find(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    """Return the version that holds a model of that digest."""
+    """Return the version whose model has this digest; None if there is none."""
     found = client.search_model_versions(f'name = "{name}" and tags.{DIGEST} = "{digest}"', max_results=1)
     return found[0] if found else None
 
 
 def download(client: MlflowClient, uri: str, to: Path) -> Path:
-    """Fetch the model folder of a version by its models:/ URI; the code that the version carries is not run.
+    """Download the model folder of a models:/ URI without running the code that the version carries.
 
     Raises:
-        TrackingError: there is no such model, version or alias.
-        ArtifactError: its description is not the one that was registered.
+        TrackingError: there is no such model, version or alias, or its files cannot be downloaded.
+        ArtifactError: the digest of the model is not the registered one.
     """
     with tracking.reaching():
         version = tracking.version(client, uri)
     if version is None:
-        raise TrackingError(f"{uri} is no registered version; `mlflow ui` lists what is registered")
+        raise TrackingError(f"{uri} is not a registered version; `mlflow ui` lists the versions")
     try:
         found = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(to))
         folder = Path(found) / "data" / "model"
         same = saved.model_digest(folder) == version.tags.get(DIGEST)
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"{uri}: its files cannot be fetched ({str(error).splitlines()[0]})") from error
+        raise TrackingError(f"{uri}: cannot download its files ({str(error).splitlines()[0]}); restore them") from error
     if not same:
-        raise ArtifactError(f"{uri}: its files are not those that were registered; register the model again")
+        raise ArtifactError(f"{uri}: its files differ from the registered ones; register the model again")
     return folder
 
 
 def kept(version: ModelVersion, to: Path) -> Path:
-    """Fetch what a version keeps of how it was made.
+    """Download the lineage files of a version.
 
     Raises:
-        TrackingError: it is not there any more.
+        TrackingError: they cannot be downloaded.
     """
     place = version.tags[LINEAGE]
     try:
@@ -125,19 +125,19 @@ def kept(version: ModelVersion, to: Path) -> Path:
 
 
 def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
-    """Log the pyfunc to the run, and return the URI of what was logged."""
+    """Log the pyfunc to the run, and return its URI."""
     pinned = [f"{each}=={importlib.metadata.version(each).partition('+')[0]}" for each in REQUIREMENTS]
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary) / dependencies.PACKAGE
         _copy_code(code.parent)
-        # else it would be one of the experiment 0, whose artifacts lie in mlruns/
+        # otherwise MLflow puts the model into experiment 0, whose artifacts lie in mlruns/
         mlflow.set_experiment(experiment_id=run.client.get_run(run.id).info.experiment_id)
         logged = Model.log(
             artifact_path=None,
             flavor=pyfunc,
             name="model",
-            run_id=run.id,  # to enter the run would end it now
-            validate_serving_input=False,  # `evaluate` has drawn from it, and torch takes seconds to import
+            run_id=run.id,  # mlflow.start_run would end the run
+            validate_serving_input=False,  # `evaluate` has sampled it, and torch takes seconds to import
             data_path=str(folder),
             code_paths=[str(code)],
             signature=signature,
@@ -148,7 +148,7 @@ def _log(run: Run, folder: Path, signature: ModelSignature) -> str:
 
 
 def _copy_code(to: Path) -> None:
-    """Copy the source of all that serving imports, and nothing else of this package."""
+    """Copy the source files that serving imports, and no others of this package."""
     for path in dependencies.files(pyfunc.__name__):
         (to / path).parent.mkdir(parents=True, exist_ok=True)
         (to / path).write_bytes((dependencies.ROOT / path).read_bytes())

@@ -1,4 +1,4 @@
-"""Runs and metrics in MLflow: with registry.py, the only place that talks to its tracking store."""
+"""MLflow tracking: connections to the store, runs, uploads of metrics, and lookups of what was tracked."""
 
 from pipeline.tracking.abandoned import abandoned, mark_killed
 from pipeline.tracking.lookup import EXPERIMENT, REGISTERED, Evaluated, Scored, evaluated, registered, scored, version

@@ -1,4 +1,4 @@
-"""Runs that say RUNNING though nobody is at them: a process that was killed could not say so."""
+"""Abandoned runs: their status is RUNNING, but their process was killed before it could change that."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from mlflow.entities import Run
 from pipeline.system.processes import Process
 
 HEARTBEAT = "process.heartbeat"
-"""The tag that says when a run's process lived last, in seconds since 1970."""
+"""The tag with the time when a run's process was last alive, in seconds since 1970."""
 SILENCE = 300.0
-"""Seconds without a heartbeat after which a process of another machine counts as gone."""
+"""Seconds without a heartbeat after which a process of another machine counts as dead."""
 MOST = 1000
 
 
 def abandoned(client: MlflowClient) -> Iterator[tuple[str, Process]]:
-    """Yield the runs that say RUNNING, each with the process that was at it and is gone.
+    """Yield the id and the dead process of each abandoned run.
 
-    Runs that name no process are not this package's, and are left alone.
+    Runs whose tags name no process were not started by this package, and are left alone.
     """
     for run, process in _abandoned(client):
         yield str(run.info.run_id), process
 
 
 def mark_killed(client: MlflowClient) -> list[str]:
-    """Give such runs the status KILLED, and return their ids.
+    """Set the status of abandoned runs to KILLED, and return their ids.
 
-    One whose training had ended keeps that end; another one ended with its last heartbeat.
+    A run whose training had ended keeps its end time; any other gets the time of its last heartbeat.
     """
     found = [run for run, _ in _abandoned(client)]
     for run in found:
@@ -42,7 +42,7 @@ def _abandoned(client: MlflowClient) -> Iterator[tuple[Run, Process]]:
     places = [each.experiment_id for each in client.search_experiments()]
     for run in client.search_runs(places, "attributes.status = 'RUNNING'", max_results=MOST) if places else []:
         process = _process_of(run)
-        if process and not _lives(process, float(run.data.tags.get(HEARTBEAT, 0))):
+        if process and not _is_alive(process, float(run.data.tags.get(HEARTBEAT, 0))):
             yield run, process
 
 
@@ -54,6 +54,6 @@ def _process_of(run: Run) -> Process | None:
         return None
 
 
-def _lives(process: Process, heartbeat: float) -> bool:
-    """Say whether a process lives, as one sees it on its own machine, and by its heartbeat from another."""
+def _is_alive(process: Process, heartbeat: float) -> bool:
+    """Return whether a process is alive: on this machine by its pid, on another by its heartbeat."""
     return process.alive if process.here else time.time() - heartbeat < SILENCE

@@ -1,4 +1,4 @@
-"""What a person watches while a model learns: metrics on val, and pictures whose latents stay the same."""
+"""Validation during training: metrics on val, and pictures of samples from fixed latents."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from pipeline.tracking import Training
 from pipeline.training.game import Game
 
 MOST = 2000
-"""Items of val that are scored after every epoch."""
+"""Items of val that are scored after every epoch, at most."""
 SHOWN, COLUMNS = 64, 16
 PAIRS = 16
 
 
 class Validation(pl.Callback):
-    """Scores the averaged model on val after every epoch, and logs samples and, where cheap, reconstructions.
+    """Scores the averaged model on val after every epoch, and logs samples and, if amortised, reconstructions.
 
-    The pictures begin with those of the untrained model, at step 0, which is where MLflow's slider stands at first; the
-    `/` in their names gives them a section of their own on the run's page.
+    The first pictures, at step 0, show the untrained model; MLflow's slider starts there. The `/` in their names gives
+    them a section of their own on the run's page.
     """
 
     def __init__(self, run: Training, data: PreparedData, seed: int) -> None:
-        """Set where to log, and the data."""
+        """Set the run to log to, the data and the seed."""
         self.run, self.content, self.seed = run, data.content, seed
         self.val = data.array("val")[:MOST]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log what the model makes before it has learnt anything."""
+        """Log pictures of the untrained model."""
         assert isinstance(module, Game)
         if module.done == 0:
             self._show(module, 0)
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Log what the model is like by now."""
+        """Log metrics and pictures of the model after this epoch."""
         assert isinstance(module, Game)
         batches = scaled(self.val, self.content.spec, module.device)
         metrics = module.average.eval().score(batches, torch_rng(self.seed, "watch"))

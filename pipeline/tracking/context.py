@@ -1,4 +1,4 @@
-"""Where a run comes from and what it runs on, as tags."""
+"""The origin and the machine of a run, as tags."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pipeline.system.git import Revision
 from pipeline.training import environment
 
 MOST, LONGEST = 3, 30
-"""Changes that a name tells, and characters of a value in it."""
+"""Changed params in the name of a run, and characters of a value in it, at most."""
 
 
 def name(params: Mapping[str, Any], before: Mapping[str, str]) -> str:
-    """Return what a run is called: as its experiment of DVC, or else by what changed in params since the run before.
+    """Return the name of a run: its DVC experiment, or else the params that changed since the previous run.
 
-    A param that the run before did not have is no change: what another family brings is said by `family=`. Where
-    nothing changed, or there is no run before, the family is said, and the commit.
+    A param that the previous run did not have does not count: `family=` stands for those of another family. If nothing
+    changed, or there is no previous run, the name is the family and the commit.
     """
     found = context()
     if experiment := found.get("dvc.experiment"):
@@ -37,7 +37,7 @@ def _short(value: str) -> str:
 
 
 def context() -> dict[str, str]:
-    """Return where a run comes from: git, the DVC stage, and the DVC experiment if it is one."""
+    """Return the origin of a run: git, the DVC stage, and the DVC experiment if there is one."""
     tags = {"dvc.stage": os.environ.get("DVC_STAGE", ""), "dvc.experiment": os.environ.get("DVC_EXP_NAME", "")}
     found = {name: value for name, value in tags.items() if value} | Revision.of(project.workspace()).tags
     return found | {
@@ -48,5 +48,5 @@ def context() -> dict[str, str]:
 
 
 def machine(runtime: RuntimeParams) -> dict[str, Any]:
-    """Return what the run runs on."""
+    """Return the machine of a run, as flat tags."""
     return flatten({"machine": environment.machine(runtime)})

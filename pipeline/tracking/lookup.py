@@ -1,4 +1,4 @@
-"""Runs that were evaluated, found by what a person calls them."""
+"""Lookup of runs and versions by run id, DVC experiment or models:/ URI."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from pipeline.system.errors import TrackingError
-from pipeline.tracking.store import AWAY, reaching, said
+from pipeline.tracking.store import UNAVAILABLE, first_line, reaching
 
 EXPERIMENT, REGISTERED = "dvc.experiment", "registered"
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A run's params, and the folder of what its evaluation left."""
+    """A run's params, and the folder of its downloaded evaluation."""
 
     run_id: str
     params: dict[str, str]
@@ -30,7 +30,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Scored:
-    """A registered version, the digest of the protocol that it was scored by last, and all metrics of its run."""
+    """A registered version, the digest of the protocol of its last evaluation, and all metrics of its run."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ class Scored:
 
 
 def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
-    """Fetch the evaluation of a run id, of models:/NAME/VERSION or models:/NAME@ALIAS, or of an experiment of DVC.
+    """Download the evaluation of a run id, a DVC experiment, models:/NAME/VERSION or models:/NAME@ALIAS.
 
     Raises:
         TrackingError: there is no such run, or it was not evaluated.
@@ -50,12 +50,12 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
         run = _run_of(client, found) if name.startswith("models:/") else _run(client, name)
     if run is None:
         raise TrackingError(
-            f"{name} is no folder, run id, models:/NAME@ALIAS, models:/NAME/VERSION or experiment of `dvc exp show` "
-            "that was tracked; `mlflow ui` lists what there is"
+            f"{name} is not a folder, run id, models:/NAME@ALIAS, models:/NAME/VERSION or tracked DVC experiment; "
+            "`mlflow ui` lists runs and versions"
         )
     run_id = str(run.info.run_id)
     try:
-        # a version's evidence is what it was registered with last, and its run may have been evaluated otherwise since
+        # a version keeps the evidence that it was last registered with; its run may have been evaluated again since
         place = found.tags["lineage"] if found else "evaluate"
         fetched = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=place, dst_path=str(to))
     except (MlflowException, OSError) as error:
@@ -66,18 +66,18 @@ def evaluated(client: MlflowClient, name: str, to: Path) -> Evaluated:
 
 
 def registered(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Return the version that a run was registered as, by its id or by its experiment of DVC."""
+    """Return the version that a run, given by its id or DVC experiment, was registered as."""
     run = _run(client, name)
     return version(client, run.data.tags[REGISTERED]) if run and REGISTERED in run.data.tags else None
 
 
 def scored(client: MlflowClient, uri: str) -> Scored | None:
-    """Return what the registry knows of models:/NAME@ALIAS; None if there is none, or the store does not say."""
+    """Return the version at models:/NAME@ALIAS with its scores; None if there is none or the store is unavailable."""
     try:
         found = version(client, uri)
         run = _run_of(client, found)
-    except AWAY as error:
-        sys.stderr.write(f"warning: {uri} cannot be looked up ({said(error)})\n")
+    except UNAVAILABLE as error:
+        sys.stderr.write(f"warning: {uri} cannot be looked up ({first_line(error)})\n")
         return None
     if found is None or run is None:
         return None
@@ -99,7 +99,7 @@ def _run(client: MlflowClient, name: str) -> Run | None:
 
 
 def version(client: MlflowClient, uri: str) -> ModelVersion | None:
-    """Return the version that models:/NAME/VERSION or models:/NAME@ALIAS names."""
+    """Return the version at models:/NAME/VERSION or models:/NAME@ALIAS; None if there is none."""
     name, at, alias = uri.removeprefix("models:/").rpartition("@")
     try:
         if at:

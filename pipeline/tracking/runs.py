@@ -1,4 +1,4 @@
-"""One run a pipeline's execution: train begins it, evaluate and register go on in it."""
+"""MLflow runs, one per execution of the pipeline: train starts a run, evaluate and register resume it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline.system.processes import Process
 from pipeline.tracking import store
 from pipeline.tracking.abandoned import HEARTBEAT, mark_killed
 from pipeline.tracking.context import context, machine, name
-from pipeline.tracking.store import AWAY, connect, reaching, said
+from pipeline.tracking.store import UNAVAILABLE, connect, first_line, reaching
 from pipeline.tracking.uploader import Uploader
 from pipeline.training.curves import Metrics
 from pipeline.training.record import RunRecord
@@ -37,36 +37,36 @@ if TYPE_CHECKING:
 
 TICKET, RESTORED = "ticket", "restored_from"
 NOTE = "mlflow.note.content"
-"""The tag that the UI shows as the description of a run."""
+"""The tag that MLflow's UI shows as the description of a run."""
 BEAT = 20.0
 """Seconds between two heartbeats of a run."""
 
 
 class Run:
-    """A run that is written to directly: what cannot be written is an error."""
+    """A run that is written to directly; a failed write is an error."""
 
     def __init__(self, client: MlflowClient, record: RunRecord) -> None:
-        """Set which run."""
+        """Set the client and the run."""
         self.client, self.id, self.experiment = client, record.run_id, record.experiment
 
     def scores(self, scores: Mapping[str, float]) -> None:
-        """Log metrics that have no steps."""
+        """Log metrics without steps."""
         now = int(time.time() * 1000)
         with reaching():
             self.client.log_batch(self.id, [Metric(name, float(value), now, 0) for name, value in scores.items()])
 
     def tags(self, tags: Mapping[str, Any]) -> None:
-        """Set tags, over what they were."""
+        """Set tags, replacing existing values."""
         with reaching():
             self.client.log_batch(self.id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
 
     def files(self, folder: Path, to: str) -> None:
-        """Log the files of a folder as artifacts."""
+        """Log the files of a folder as artifacts, in the artifact folder `to`."""
         with reaching():
             self.client.log_artifacts(self.id, str(folder), to)
 
     def describe(self, text: str) -> None:
-        """Give the run a description in Markdown, unless somebody else wrote one."""
+        """Set the run's description, in Markdown, unless it has one already."""
         with reaching():
             tags = self.client.get_run(self.id).data.tags
             if NOTE not in tags:
@@ -74,30 +74,30 @@ class Run:
 
 
 class Training:
-    """A run that a training's metrics reach through a spool, so that a store that is away does not stop it."""
+    """A run whose training logs through a spool, so that an unavailable store does not stop the training."""
 
     def __init__(self, record: RunRecord, spool: Spool) -> None:
-        """Set which run, and the spool."""
+        """Set the run and the spool."""
         self.record, self.spool = record, spool
 
     def metrics(self, metrics: Metrics) -> None:
-        """Log name, value and step of many metrics, each of them once."""
+        """Log (name, value, step) of many metrics, each once."""
         self.spool.add(metrics)
 
     def image(self, image: Image, key: str, step: int) -> None:
-        """Log an image that the UI shows with a slider over steps."""
+        """Log an image, which MLflow's UI shows with a slider over steps."""
         data = io.BytesIO()
         image.save(data, "PNG")
         self.spool.add_picture(key, step, data.getvalue())
 
     def settled(self, step: int) -> None:
-        """Take note that no metric of the steps before this one can come again."""
+        """Record that no metric of an earlier step will be logged again."""
         self.spool.forget(step)
 
 
 @contextmanager
 def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: Resumable) -> Iterator[Training]:
-    """Begin the run of a pipeline's execution, or go on in the one that a killed training left."""
+    """Start the run of an execution of the pipeline, or resume the run of a killed training."""
     client = connect()
     with reaching():
         deliver_leftovers(client)
@@ -122,9 +122,9 @@ def start(about: SavedModel, data: PreparedData, runtime: RuntimeParams, work: R
 
 @contextmanager
 def resume(record: RunRecord, about: SavedModel) -> Iterator[Run]:
-    """Go on in the run that train made; where this store does not hold it, in a replacement tagged `restored_from`.
+    """Resume the run that train started, or a replacement tagged `restored_from` if this store does not have it.
 
-    A run that has ended keeps its end, which is the training's: a later stage, perhaps days after, makes it no longer.
+    A run that has ended keeps its end time, that of the training: a later stage, perhaps days later, does not move it.
     """
     client = connect()
     with reaching():
@@ -139,26 +139,26 @@ def resume(record: RunRecord, about: SavedModel) -> Iterator[Run]:
 
 
 def folder_address(run_id: str, folder: str) -> str:
-    """Return the address of a folder of a run's artifacts on any page of MLflow's UI; a file's name ends it."""
+    """Return the address of an artifact folder, relative to any page of MLflow's UI; append the name of a file."""
     return f"get-artifact?run_uuid={run_id}&path={quote(folder)}/"
 
 
 def deliver_leftovers(client: MlflowClient) -> None:
-    """Deliver what waits of trainings that nobody is at."""
+    """Deliver the pending metrics and statuses of trainings whose process has ended."""
     for work in Resumable.all():
         if work.trainer:
-            continue  # which delivers them
+            continue  # it delivers them itself
         try:
             record = work.record
             if record and (work.spool.count() or work.spool.status):
                 with work.alone():
                     Uploader(client, record.run_id, work.spool).deliver()
-        except (*AWAY, UserError) as error:
-            sys.stderr.write(f"warning: {work.folder}: its metrics cannot be delivered ({said(error)})\n")
+        except (*UNAVAILABLE, UserError) as error:
+            sys.stderr.write(f"warning: {work.folder}: cannot deliver its metrics ({first_line(error)})\n")
 
 
 def _begin(client: MlflowClient, experiment: str, about: SavedModel, tag: str, value: str) -> str:
-    """Return the run that has a tag, made if there is none: so one that a kill cut off from its record is found."""
+    """Return the run with a tag, or create it: a kill before the run is recorded leaves no second one."""
     place = store.experiment(client, experiment)
     found = client.search_runs([place], f"tags.{tag} = '{value}'", max_results=1)
     if found:
@@ -173,15 +173,15 @@ def _begin(client: MlflowClient, experiment: str, about: SavedModel, tag: str, v
 
 @contextmanager
 def _at_work(client: MlflowClient, run_id: str, end: Callable[[str], None]) -> Iterator[None]:
-    """Keep a run's status true, RUNNING within, then FINISHED, FAILED or KILLED; and tell who is at it, and since when.
+    """Keep the status of a run correct: RUNNING inside the context, then FINISHED, FAILED or KILLED.
 
-    A heartbeat says that this process lives, to those on other machines.
+    Tags name this process, and a heartbeat shows other machines that it is alive.
     """
     over = threading.Event()
 
     def beat() -> None:
         while not over.is_set():
-            with suppress(*AWAY):
+            with suppress(*UNAVAILABLE):
                 client.set_tag(run_id, HEARTBEAT, int(time.time()))
             over.wait(BEAT)
 
@@ -206,8 +206,8 @@ def _at_work(client: MlflowClient, run_id: str, end: Callable[[str], None]) -> I
 def _terminate(client: MlflowClient, run_id: str, status: str, ended: int | None) -> None:
     try:
         client.set_terminated(run_id, status, ended)
-    except AWAY as error:
+    except UNAVAILABLE as error:
         sys.stderr.write(
-            f"warning: the tracking store is away ({said(error)}); the run {run_id} says RUNNING until this stage runs "
-            "again, or `pipeline doctor --mark-killed`\n"
+            f"warning: the tracking store is unavailable ({first_line(error)}); run {run_id} stays RUNNING until this "
+            "stage runs again, or `pipeline doctor --mark-killed`\n"
         )

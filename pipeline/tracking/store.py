@@ -1,4 +1,4 @@
-"""The tracking store: which one it is, how it is reached, and what is said when it is away."""
+"""The tracking store: which one to use, how to connect to it, and errors when it is unavailable."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-# A store that is away is to be known within seconds; and MLflow's own second try at a call that was slow to be answered
-# can make a second run, or a second version. What a user has set stands
+# An unavailable store must be detected within seconds, and a retry by MLflow of a slow call can create a second run or
+# version. Settings of the user take precedence
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -29,25 +29,25 @@ from pipeline.system import disk, project
 from pipeline.system.errors import TrackingError
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI")
-"""The store that the user named; read before MLflow sets the variable itself."""
-AWAY = (MlflowException, SQLAlchemyError, OSError)
-"""What MLflow raises where its store cannot be reached, or does not answer as it should."""
+"""The store that the user chose; read before MLflow sets the variable itself."""
+UNAVAILABLE = (MlflowException, SQLAlchemyError, OSError)
+"""What MLflow raises if its store cannot be reached or answers incorrectly."""
 LOCKED = 10.0
-"""Seconds that a database may be locked at the start."""
+"""Seconds to wait for a locked database when connecting."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Says that an experiment is one of model training, which the UI would guess otherwise."""
+"""Marks an experiment as model training, which MLflow's UI would guess otherwise."""
 
 
 def connect() -> MlflowClient:
-    """Return a client of the store that MLFLOW_TRACKING_URI names, else of mlflow.db in the main repository.
+    """Return a client of the store in MLFLOW_TRACKING_URI, or else of mlflow.db in the main repository.
 
-    Where a database on SQLite is not there it is made, which only one process may do at a time.
+    A missing SQLite database is created, by one process at a time.
 
     Raises:
-        TrackingError: it cannot be reached.
+        TrackingError: the store is unavailable.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints a traceback of what it raises
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback of each exception
     uri = _uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -57,12 +57,12 @@ def connect() -> MlflowClient:
             _publish(_fresh(), database)
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
-        _write(uri)
+        _assert_writable(uri)
     return client
 
 
 def address(database: Path) -> str:
-    """Return the URI of a database on SQLite, whatever its path holds: `%`, `#` and `?` have a meaning in URIs."""
+    """Return the URI of an SQLite database, its path quoted: `%`, `#` and `?` have a meaning in URIs."""
     return f"sqlite:///{quote(str(database))}"
 
 
@@ -71,25 +71,25 @@ def _uri() -> str:
 
 
 def _database(uri: str) -> Path | None:
-    """Return the file of a store on SQLite; None of any other."""
+    """Return the file of an SQLite store; None for any other store."""
     url = make_url(uri) if uri.startswith("sqlite") else None
     return Path(url.database) if url and url.database and url.database != ":memory:" else None
 
 
 def _publish(base: bytes, path: Path) -> None:
-    """Put a database where none is: one that somebody else, such as `mlflow ui`, made meanwhile stays."""
+    """Put a database in place, unless another process, such as `mlflow ui`, created one meanwhile."""
     beside = path.with_name(f"{path.name}.fresh")
     disk.write_durably(beside, base)
-    with suppress(OSError):  # where a file cannot have two names, MLflow makes its own, only slower
+    with suppress(OSError):  # without hard links MLflow creates its own, only slower
         os.link(beside, path)
     beside.unlink()
 
 
 def _fresh() -> bytes:
-    """Return a new database, as MLflow makes one.
+    """Return the bytes of a new database, as MLflow creates it.
 
-    It takes dozens of migrations to its present schema, and would wait for the disk at each of their steps: most of the
-    seconds that it takes. A file that nobody else sees needs no waiting, and a kill leaves nothing half migrated.
+    MLflow runs dozens of migrations, and most of the time goes into syncing each step to disk. A private temporary file
+    needs no syncing, and a kill leaves no half-migrated database.
     """
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary) / "mlflow.db"
@@ -105,8 +105,12 @@ def _unsynchronised(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-def _write(uri: str) -> None:
-    """Find out whether a database on SQLite is locked, which MLflow would wait for at each call."""
+def _assert_writable(uri: str) -> None:
+    """Fail early if an SQLite database is locked; MLflow would wait for the lock at each call.
+
+    Raises:
+        OSError: the database is locked, or not a database.
+    """
     if database := _database(uri):
         try:
             with closing(sqlite3.connect(database, timeout=LOCKED, isolation_level=None)) as base:
@@ -117,27 +121,27 @@ def _write(uri: str) -> None:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turn what MLflow raises into one line.
+    """Turn MLflow's exceptions into a one-line error.
 
     Raises:
-        TrackingError: the store cannot be reached, or refuses what it was told.
+        TrackingError: the store is unavailable, or rejects a request.
     """
     try:
         yield
-    except AWAY as error:
+    except UNAVAILABLE as error:
         raise TrackingError(
-            f"the tracking store {mlflow.get_tracking_uri()} does not take what it is told ({said(error)}); start it, "
-            "or let MLFLOW_TRACKING_URI name another; what was made so far is kept: run it again to go on"
+            f"the tracking store {mlflow.get_tracking_uri()} does not accept requests ({first_line(error)}); start it, "
+            "or set MLFLOW_TRACKING_URI to another; finished work is kept: run the command again to resume"
         ) from error
 
 
-def said(error: BaseException) -> str:
-    """Return the first line of an error."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type; at most 200 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def exists(client: MlflowClient, run_id: str) -> bool:
-    """Say whether a store holds a run, and it was not deleted."""
+    """Return whether a store has a run that is not deleted."""
     try:
         return str(client.get_run(run_id).info.lifecycle_stage) == "active"
     except MlflowException as error:
@@ -147,7 +151,7 @@ def exists(client: MlflowClient, run_id: str) -> bool:
 
 
 def is_registered(client: MlflowClient, name: str) -> bool:
-    """Say whether a registry holds a model of that name."""
+    """Return whether the registry has a model of this name."""
     try:
         client.get_registered_model(name)
     except MlflowException as error:
@@ -158,13 +162,17 @@ def is_registered(client: MlflowClient, name: str) -> bool:
 
 
 def experiment(client: MlflowClient, name: str) -> str:
-    """Return the id of an experiment, made under a lock where it is new, its artifacts beside mlflow.db by default."""
+    """Return the id of an experiment, created under a lock if it is new; by default its artifacts lie beside mlflow.db.
+
+    Raises:
+        TrackingError: the experiment was deleted.
+    """
     with one_at_a_time():
         found = client.get_experiment_by_name(name)
         if found and found.lifecycle_stage != "active":
             raise TrackingError(
                 f"the experiment {name} was deleted from the tracking store; "
-                f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
+                f"run `mlflow experiments restore -x {found.experiment_id}`"
             )
         if found:
             return str(found.experiment_id)
@@ -172,7 +180,7 @@ def experiment(client: MlflowClient, name: str) -> str:
         try:
             return str(client.create_experiment(name, beside, tags=KIND))
         except MlflowException as error:
-            made = client.get_experiment_by_name(name)  # by another clone, on another machine perhaps
+            made = client.get_experiment_by_name(name)  # by another clone, perhaps on another machine
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or made is None:
                 raise
             return str(made.experiment_id)
@@ -180,10 +188,10 @@ def experiment(client: MlflowClient, name: str) -> str:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one process at a time do what MLflow does in two steps: look whether something is there, and make it.
+    """Let one process at a time do what MLflow does in two steps: look something up, and create it if it is missing.
 
-    The lock lies beside a database on SQLite, so that all clones that use it have the same one. A server answers for
-    its own database: there it is this clone's.
+    The lock lies beside an SQLite database, so that all clones that use the database share it. A server protects its
+    own database; then the lock is that of the main repository.
     """
     database = _database(_uri())
     path = database.with_name(f"{database.name}.lock") if database else project.main_root() / ".pipeline" / "store.lock"

@@ -1,4 +1,4 @@
-"""MLflow's UI, opened at the runs of the experiment that was worked on last."""
+"""MLflow's UI, and the address of the most recent experiment in it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.tracking.store import connect, reaching
 
 HOST = "127.0.0.1"
 VIEW = "?workflowType=machine_learning"
-"""Has the UI show what belongs to the training of models; without, it shows what belongs to conversations."""
+"""Selects the UI's view of model training; the default is the view of conversations."""
 
 
 def serve(port: int) -> NoReturn:
-    """Say the address of the newest run's experiment, and become MLflow's UI.
+    """Print the address of the newest run's experiment, and replace this process with MLflow's UI.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port cannot be used.
     """
     client = connect()
     with reaching():
@@ -32,7 +32,7 @@ def serve(port: int) -> NoReturn:
         with socket.create_server((HOST, port)):
             pass
     except (OSError, OverflowError) as error:
-        raise UserError(f"port {port} cannot be used ({error}); choose another: make ui PORT=5001") from error
+        raise UserError(f"port {port} cannot be used ({error}); choose another, as in `make ui PORT=5001`") from error
     below = f"/{newest[0].info.experiment_id}/runs" if newest else ""
     sys.stdout.write(f"runs: http://{HOST}:{port}/#/experiments{below}{VIEW}\n")
     sys.stdout.flush()

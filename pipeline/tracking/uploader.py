@@ -1,4 +1,4 @@
-"""The uploader brings metrics from a training's spool to the tracking store, and is never in the training's way."""
+"""The uploader sends metrics from a training's spool to the tracking store, without blocking the training."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from PIL import Image
 
 from pipeline.system.errors import TrackingError
-from pipeline.tracking.store import AWAY, said
+from pipeline.tracking.store import UNAVAILABLE, first_line
 from pipeline.training.spool import Item, Spool
 
 PAUSE, LONGEST_PAUSE = 3.0, 30.0
-"""Seconds between two rounds, and between two when the store is away."""
+"""Seconds between two deliveries, and at most while the store is unavailable."""
 BATCH = 1000
-"""Metrics that MLflow takes in one call."""
+"""Metrics that MLflow accepts in one call."""
 LOAD = 5.0
 """Seconds between two readings of the machine's load."""
 CALL = 30.0
-"""Seconds that a call to a store may take which does not answer."""
+"""Seconds to wait for a call that the store does not answer."""
 
 
 class Uploader(threading.Thread):
-    """Delivers what a spool holds, in order; while the store is away, things wait there.
+    """Delivers the metrics and pictures in a spool, in order; they stay in the spool while the store is unavailable.
 
-    MLflow keeps a metric once that it is told twice with the same time, and the spool keeps the time: so a delivery
-    that was cut off may be repeated.
+    MLflow stores a metric once that arrives twice with the same time, and the spool keeps the time: an interrupted
+    delivery can be repeated.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, spool: Spool) -> None:
-        """Set whose metrics go where."""
+        """Set the run, and the spool of its training."""
         super().__init__(name="uploader", daemon=True)
         self.client, self.run_id, self.spool = client, run_id, spool
         self.begun = client.get_run(run_id).info.start_time / 1000
-        self.away = False
+        self.unavailable = False
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -50,12 +50,12 @@ class Uploader(threading.Thread):
         while not self._over.wait(pause):
             if time.monotonic() - read >= LOAD:
                 read = time.monotonic()
-                with suppress(TrackingError):  # the training itself says so, if metrics cannot be kept
+                with suppress(TrackingError):  # the training itself reports that its spool fails
                     self.spool.add(_load(monitor, int((time.time() - self.begun) / LOAD)))
             pause = PAUSE if self.deliver() else min(2 * pause, LONGEST_PAUSE)
 
     def deliver(self) -> bool:
-        """Send what waits, and say whether all of it arrived."""
+        """Send all that is in the spool, and return whether all of it arrived."""
         try:
             while items := self.spool.waiting(BATCH):
                 self._send(items)
@@ -63,20 +63,21 @@ class Uploader(threading.Thread):
             if status := self.spool.status:
                 self.client.set_terminated(self.run_id, status, self.spool.ended)
                 self.spool.status = None
-        except (*AWAY, TrackingError) as error:
-            if not self.away:
+        except (*UNAVAILABLE, TrackingError) as error:
+            if not self.unavailable:
                 sys.stderr.write(
-                    f"warning: the tracking store is away ({said(error)}); metrics wait in {self.spool.path}\n"
+                    f"warning: the tracking store is unavailable ({first_line(error)}); "
+                    f"metrics wait in {self.spool.path}\n"
                 )
-            self.away = True
+            self.unavailable = True
             return False
-        if self.away:
-            sys.stderr.write("the tracking store is back, and has all metrics\n")
-        self.away = False
+        if self.unavailable:
+            sys.stderr.write("the tracking store is available again and has all metrics\n")
+        self.unavailable = False
         return True
 
     def close(self, status: str) -> None:
-        """Give the run its status, and deliver the rest; what cannot be delivered is left for the next stage."""
+        """Set the run's status and deliver the rest; the next stage delivers what remains."""
         self._over.set()
         try:
             self.spool.status = status
@@ -84,10 +85,10 @@ class Uploader(threading.Thread):
                 self.join(CALL)
             if self.is_alive() or not self.deliver():
                 sys.stderr.write(
-                    f"warning: the tracking store is away; {self.spool.count()} metrics and the status {status} wait "
-                    f"in {self.spool.path}, and the next stage that runs, or `pipeline doctor`, delivers them\n"
+                    f"warning: the tracking store is unavailable; {self.spool.count()} metrics and the status {status} "
+                    f"wait in {self.spool.path}; the next stage, or `pipeline doctor`, delivers them\n"
                 )
-        except TrackingError as error:  # what ended the training is what is to be said of it
+        except TrackingError as error:  # must not hide the error that ended the training
             sys.stderr.write(f"warning: {error}\n")
 
     def _send(self, items: list[Item]) -> None:
@@ -100,9 +101,9 @@ class Uploader(threading.Thread):
                 self.client.log_image(self.run_id, picture, key=item.name, step=item.step, timestamp=item.time)
 
     def _has(self, item: Item) -> bool:
-        """Say whether a picture arrived although that was not noted: MLflow gives each one a name of its own."""
+        """Return whether a picture arrived before a kill: MLflow would store it twice, under a unique name each."""
         there = self.client.list_artifacts(self.run_id, "images")
-        name = item.name.replace("/", "~")  # as in the names that it gives
+        name = item.name.replace("/", "~")  # as in MLflow's file names
         return any(f"/{name}+step+{item.step}+" in f"/{each.path}" for each in there)
 
 

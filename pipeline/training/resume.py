@@ -1,7 +1,8 @@
 """A training in progress, in .pipeline/work/<fingerprint> of the main repository: a killed training resumes from it.
 
-A training resumes where its data, params, code and environment are the same; otherwise its fingerprint is another one,
-and it begins at step 0.
+The fingerprint is a digest of data, params, code, precision and version of torch. If one of them changes, another training
+begins at step 0. A training resumes from its newest whole checkpoint. `trainer.Checkpoints` writes one every
+`runtime.checkpoint_seconds`, at the end of each epoch, and before a signal other than SIGKILL ends the training.
 """
 
 from __future__ import annotations

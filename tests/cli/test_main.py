@@ -43,11 +43,11 @@ def test_help_lists_every_verb_with_what_it_does(tmp_path):
         "sample",
         "draw samples",
         "summary",
-        "say what the last",
+        "show what the last",
         "reproduce",
-        "train a version again",
+        "retrain a version",
         "doctor",
-        "look at the machine",
+        "check the machine",
     ):
         assert part in done.stdout
 
@@ -69,7 +69,7 @@ def test_help_of_the_doctor_lists_its_options_with_their_defaults(tmp_path):
 @pytest.mark.parametrize(
     "words", [[], ["smaple"], ["sample"], ["sample", "model", "-n", "many"], ["doctor", "--days", "many"]]
 )
-def test_words_that_are_not_understood_show_the_usage_and_exit_with_two(tmp_path, words):
+def test_invalid_arguments_show_the_usage_and_exit_with_two(tmp_path, words):
     done = pipeline(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: pipeline")
@@ -112,8 +112,8 @@ def test_a_bad_option_is_one_line(model, tmp_path, words, part):
     assert_refused(pipeline("sample", model, *words, cwd=tmp_path), part)
 
 
-def test_a_folder_that_is_not_there_is_one_line_that_says_what_to_give(tmp_path):
-    assert_refused(pipeline("sample", "nowhere", cwd=tmp_path), "nowhere is no folder", "models:/")
+def test_a_missing_folder_is_one_line_that_states_what_to_give(tmp_path):
+    assert_refused(pipeline("sample", "nowhere", cwd=tmp_path), "nowhere is not a folder", "models:/")
 
 
 def test_a_folder_that_holds_no_model_is_one_line(tmp_path):
@@ -144,6 +144,6 @@ def test_a_summary_before_anything_was_made_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "place"), [("image", "samples.png"), ("audio", "samples"), ("text", "samples"), ("code", "samples")]
 )
-def test_samples_go_where_they_can_be_seen_or_heard(content, place):
+def test_samples_go_to_a_picture_or_to_files_by_content(content, place):
     settings = getattr(Params.load(ROOT), content).model_dump()
     assert display.place(contents.build(content, settings, {})) == place

@@ -12,7 +12,7 @@ ENVIRONMENT = MACHINE | {"threads": 1, "packages": {"torch": "2.13.0", "numpy": 
 
 
 def write(folder, about, environment, code):
-    """Write what a training leaves, as `register` keeps it and as it lies in a clone."""
+    """Write the files of a training that both a version's lineage and a clone contain."""
     (folder / "model").mkdir(parents=True)
     (folder / "model/weights.safetensors").write_bytes(b"weights")
     about.write(folder / "model")
@@ -23,7 +23,7 @@ def write(folder, about, environment, code):
 
 @pytest.fixture
 def found(toy, tmp_path):
-    """Return what is said to differ where a clone has other data, params, environment or code."""
+    """Return the reported differences of a clone with other data, params, environment or code."""
 
     def look(environment=ENVIRONMENT, code="a", **changes):
         about = dataclasses.replace(toy.about("vae", **changes.pop("settings", {})), **changes)
@@ -55,7 +55,7 @@ def test_a_param_is_named_with_both_values(found):
 def test_packages_are_named_with_both_versions_and_those_that_are_missing(found):
     other = MACHINE | {"threads": 2, "packages": {"torch": "2.14.0"}}
     assert found(environment=other) == [
-        ("environment", "packages.numpy was 2.1.0, is not there"),
+        ("environment", "packages.numpy was 2.1.0, is missing"),
         ("environment", "packages.torch was 2.13.0, is 2.14.0"),
         ("environment", "threads was 1, is 2"),
     ]
@@ -67,30 +67,30 @@ def test_a_folder_that_is_taken_is_not_cloned_into(tmp_path, monkeypatch, name):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"--keep is .*, where something is already"):
+    with pytest.raises(UserError, match=r"--keep is .*, which is not an empty folder"):
         reproduce.reproduce("models:/clothes@champion", tmp_path / name)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["file"]
 
 
-def test_each_kind_of_difference_has_a_cure():
-    assert list(reproduce.CURES) == ["code", "data", "params", "environment", "model"]
+def test_each_kind_of_difference_has_a_fix():
+    assert list(reproduce.FIXES) == ["code", "data", "params", "environment", "model"]
 
 
 @pytest.mark.parametrize(
-    ("dirty", "patch", "digest", "said"),
+    ("dirty", "patch", "digest", "reported"),
     [
         ("false", None, None, []),
         ("true", b"diff", "right", []),
-        ("true", None, "right", [("code", "diff.patch is lost")]),
-        ("true", b"other", "right", [("code", "diff.patch is not what was recorded")]),
-        ("false", b"diff", None, [("code", "diff.patch is not what was recorded")]),
+        ("true", None, "right", [("code", "diff.patch is missing")]),
+        ("true", b"other", "right", [("code", "diff.patch differs from its recorded digest")]),
+        ("false", b"diff", None, [("code", "diff.patch differs from its recorded digest")]),
     ],
 )
-def test_a_difference_that_is_not_as_it_was_recorded_is_named(tmp_path, toy, dirty, patch, digest, said):
+def test_a_diff_that_differs_from_its_record_is_named(tmp_path, toy, dirty, patch, digest, reported):
     right = tmp_path / "right"
     right.write_bytes(b"diff")
     if patch is not None:
         (tmp_path / "diff.patch").write_bytes(patch)
     tags = {"git.dirty": dirty} | ({"diff_digest": disk.sha256(right)} if digest else {})
     recipe = Recipe("c", toy.about("vae"), ENVIRONMENT, {}, tmp_path)
-    assert list(reproduce._lost(tags, recipe)) == said
+    assert list(reproduce._lost(tags, recipe)) == reported

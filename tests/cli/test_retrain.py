@@ -22,7 +22,7 @@ def git(folder, *words):
 
 @pytest.fixture
 def place(tmp_path):
-    """A repository of DVC whose only stage makes prepared data out of a source that git does not hold."""
+    """A DVC repository whose only stage makes prepared data from a source that git does not track."""
     folder = tmp_path / "repository"
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".dvc/config").write_bytes((ROOT / ".dvc/config").read_bytes())
@@ -54,7 +54,7 @@ def test_a_commit_that_is_not_here_is_to_be_fetched(place, kept, tmp_path):
         retrain.run(recipe(place, kept, "f" * 40), place, tmp_path / "clone")
 
 
-def test_a_difference_that_does_not_apply_says_where(place, kept, tmp_path):
+def test_a_diff_that_does_not_apply_is_reported_with_its_place(place, kept, tmp_path):
     (place / "params.yaml").write_text("seed: 1\n")
     (kept / "diff.patch").write_text(git(place, "diff").replace("-content: image", "-content: other") + "\n")
     with pytest.raises(ArtifactError, match=r"does not apply .*params\.yaml"):
@@ -101,10 +101,10 @@ def test_params_that_are_those_of_the_commit_leave_the_file_as_it_is(place, kept
 
 
 @pytest.mark.slow
-def test_data_come_from_the_source_where_no_cache_has_them_and_are_missed_in_one_line(place, kept, tmp_path):
+def test_data_come_from_the_source_if_no_cache_has_them_and_are_one_line_without_it(place, kept, tmp_path):
     made = recipe(place, kept)
     retrain._check_out(made, place, tmp_path / "clone")
-    with pytest.raises(ArtifactError, match=r"data/prepared .* not in DVC.s cache, nor .*data/raw/mine"):
+    with pytest.raises(ArtifactError, match=r"data/prepared .* not in DVC.s cache, and cannot .*data/raw/mine"):
         retrain._bring_data(made, place, tmp_path / "clone")
     (place / "data/raw/mine").mkdir(parents=True)
     (place / "data/raw/mine/a.txt").write_text("an item")
@@ -117,7 +117,7 @@ def test_data_come_from_the_source_where_no_cache_has_them_and_are_missed_in_one
     "text",
     [None, "", "[1]", "x", "seed: !!int abc", "prepare: 5", "a: " + "[" * 5000, "a: &a [1]\nb: [" + "*a, " * 99 + "]"],
 )
-def test_params_of_a_commit_that_are_none_are_one_line(place, kept, text):
+def test_invalid_params_of_a_commit_are_one_line(place, kept, text):
     made = recipe(place, kept)
     (place / "params.yaml").unlink() if text is None else (place / "params.yaml").write_text(text)
     with pytest.raises(ArtifactError, match=r"params\.yaml of commit [0-9a-f]{40} cannot be read"):

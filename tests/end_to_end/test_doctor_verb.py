@@ -76,14 +76,14 @@ def test_run_of_a_killed_training_is_named(killed):
     assert killed["after"].returncode == 1
     well, text = only(killed["after"], "run")
     assert not well
-    assert f"{killed['run'].info.run_id} says RUNNING, and process {killed['pid']} on " in text
+    assert f"{killed['run'].info.run_id} has the status RUNNING, but process {killed['pid']} on " in text
     assert "--mark-killed" in text
 
 
 @pytest.mark.slow
 def test_run_is_marked_and_the_folder_removed_which_takes_so_much(killed):
     done = killed["cleaned"]
-    assert f"KILLED is now the status of run {killed['run'].info.run_id}" in done.stdout
+    assert f"run {killed['run'].info.run_id} now has the status KILLED" in done.stdout
     assert killed["marked"].info.status == "KILLED"
     assert " MiB" in next(line for line in done.stdout.splitlines() if line.startswith("to be removed: "))
     assert list((killed["folder"] / ".pipeline/work").iterdir()) == []

@@ -64,7 +64,7 @@ def test_first_champion_is_the_best_of_all_and_an_equal_one_after_it_is_none(pla
     assert max(map(len, said)) <= 100
     (marked,) = [line.split()[1] for line in said[:-1] if line.startswith("*")]
     assert marked in (best, str(same.version))
-    assert said[-1].startswith("* cannot be told from the best")
+    assert said[-1].startswith("* cannot be distinguished from the best")
 
 
 def test_a_commit_whose_model_is_in_no_cache_is_one_line(place):
@@ -112,8 +112,8 @@ def test_champion_is_challenged_on_the_evidence_of_both(place):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["promote", "nothing"], "no registered model"),
-        (["history", "nothing"], "no registered model"),
+        (["promote", "nothing"], "is not a registered model"),
+        (["history", "nothing"], "is not a registered model"),
         (["rollback", "--reason", "x"], "no previous champion"),
         (["promote", "--force"], "--reason"),
         (["promote", "--reason", "x"], "--force"),

@@ -83,9 +83,9 @@ def test_version_whose_difference_was_lost_is_other_bytes_for_a_reason_that_is_n
     (kept / "diff.patch").unlink()
     done = reproduce(dirty, tmp_path, "@challenger")
     assert (done.returncode, errors(done.stderr)) == (1, []), done.stderr
-    assert "warning: diff.patch is lost" in done.stderr
+    assert "warning: diff.patch is missing" in done.stderr
     said = done.stdout.splitlines()
-    assert said[0].startswith("other bytes")
+    assert said[0].startswith("different bytes")
     rows = {tuple(line.split()[:2]) for line in said if line.startswith("  ")}
     code = {("code", name) for name in ("diff.patch", "pipeline/salt.py", "pipeline/stages/train.py")}
     assert rows == code | {("model", "digest")}
@@ -108,4 +108,4 @@ def test_version_that_is_not_there_is_one_line(vae):
     done = attempt(vae, "pipeline", "reproduce", f"models:/{NAME}/99")
     assert (done.returncode, done.stdout) == (2, "")
     (said,) = done.stderr.splitlines()
-    assert said.startswith(f"error: models:/{NAME}/99 is no registered version")
+    assert said.startswith(f"error: models:/{NAME}/99 is not a registered version")

@@ -45,7 +45,7 @@ def test_database_locked_beyond_the_end_of_training_gets_all_figures_with_the_ne
         assert trainer.ends() == 0
         made = model(folder)
         time.sleep(max(0, 60 - (time.monotonic() - begun)))
-    assert "the tracking store is away" in trainer.said()
+    assert "the tracking store is unavailable" in trainer.said()
     assert Trainer(folder).ends() == 0
     assert model(folder) == made
     is_whole(folder, family)
@@ -95,7 +95,7 @@ def test_training_goes_on_without_its_server_which_gets_all_figures_with_the_nex
     trainer.until_step(3)
     server.fault = fault
     assert trainer.ends() == 0, trainer.said()
-    assert "the tracking store is away" in trainer.said()
+    assert "the tracking store is unavailable" in trainer.said()
     assert model(folder) == uninterrupted["vae"]["model"]
     server.fault = None
     assert Trainer(folder, uri=server.uri).ends() == 0

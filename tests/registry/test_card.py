@@ -59,35 +59,35 @@ def test_every_score_that_a_card_names_has_its_interval(found):
         assert f"| {scores[name]:.4g} | {scores[f'{name}_low']:.4g} to {scores[f'{name}_high']:.4g} |" in row
 
 
-def test_a_card_says_what_is_unknown_of_the_data(subject):
-    said = card.text(subject, {})
-    assert "| licence | unknown" in said
-    assert "| items | 1000 train, 10 val, 20 test |" in said
+def test_a_card_states_what_is_unknown_about_the_data(subject):
+    text = card.text(subject, {})
+    assert "| licence | unknown" in text
+    assert "| items | 1000 train, 10 val, 20 test |" in text
 
 
 def test_a_card_shows_which_params_are_not_those_of_the_commit(subject):
-    said = card.text(subject, {})
-    assert "| vae.latent_dim | 4 | 99 |" in said
-    assert "| vae.width | 8 |  |" in said
-    assert "12 steps of 300 items (epochs: 3)" in said
-    assert "ended 90 seconds later" in said
+    text = card.text(subject, {})
+    assert "| vae.latent_dim | 4 | 99 |" in text
+    assert "| vae.width | 8 |  |" in text
+    assert "12 steps of 300 items (epochs: 3)" in text
+    assert "ended 90 seconds later" in text
 
 
 @pytest.mark.parametrize(("low", "word"), [(-0.1, "no sign of copying"), (0.05, "above 0: a sign of copying")])
-def test_a_card_says_whether_there_is_a_sign_of_copying(subject, low, word):
+def test_a_card_states_whether_there_is_a_sign_of_copying(subject, low, word):
     scores = MEMORISATION | {"memorisation_low": low}
     assert word in card.text(dataclasses.replace(subject, scores=scores), {})
 
 
 def test_a_card_begins_with_the_pictures_that_it_is_given_and_ends_with_params(subject):
-    said = card.text(subject, {"samples": "at/samples.png", "nearest": "nearest.png"})
-    headings = re.findall(r"^(?:## .*|!\[.*)", said, re.MULTILINE)
+    text = card.text(subject, {"samples": "at/samples.png", "nearest": "nearest.png"})
+    headings = re.findall(r"^(?:## .*|!\[.*)", text, re.MULTILINE)
     assert headings[:2] == ["![Samples](at/samples.png)", f"![{card.CAPTIONS['nearest']}](nearest.png)"]
     assert headings[-1] == "## Params"
 
 
 @pytest.mark.parametrize("out", ["samples.png", "samples"])
-def test_the_command_on_a_card_puts_samples_where_those_of_its_content_go(subject, out):
+def test_the_command_on_a_card_writes_samples_to_the_default_path_of_its_content(subject, out):
     assert f"-n 64 --seed 0 --out {out}\n" in card.text(dataclasses.replace(subject, out=out), {})
 
 
@@ -99,5 +99,5 @@ def test_a_card_traces_the_version_and_repeats_no_score_there(subject):
 
 
 def test_a_bar_in_a_name_does_not_break_a_table(subject):
-    said = card.text(dataclasses.replace(subject, data=DATA | {"licence": "a|b"}), {})
-    assert "| licence | a\\|b |" in said
+    text = card.text(dataclasses.replace(subject, data=DATA | {"licence": "a|b"}), {})
+    assert "| licence | a\\|b |" in text

@@ -1,4 +1,4 @@
-"""Turns that real processes take at one registered model."""
+"""Mutual exclusion of real processes on one registered model."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_no_change_is_lost_where_processes_change_the_same_thing(client, uri):
     assert left(client) == []
 
 
-def test_the_claim_of_a_process_that_was_killed_hinders_nobody(client, uri):
+def test_the_claim_of_a_killed_process_blocks_nobody(client, uri):
     client.set_registered_model_tag(NAME, "count", "0")
     assert begin(uri, "kill").wait(60) == -signal.SIGKILL
     assert len(left(client)) == 1
@@ -83,7 +83,7 @@ def test_a_claim_of_another_machine_holds_for_some_time(client, monkeypatch):
     monkeypatch.setattr(claims, "PAUSE", 0.01)
     claim(client, "elsewhere", time.time())
     with pytest.raises(TrackingError, match=r"process 1 on elsewhere .* run it again"), claims.alone(client, NAME):
-        pytest.fail("two were at it")
+        pytest.fail("two processes hold the model")
     claim(client, "elsewhere", time.time() - claims.LIFE)
     with claims.alone(client, NAME):
         assert len(left(client)) == 1
@@ -96,8 +96,8 @@ def test_an_error_leaves_no_claim(client):
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '"x"', "no JSON", '{"host": "elsewhere", "pid": 1, "started": 0.0}'])
-def test_a_claim_that_is_none_is_one_line_that_names_it(client, text):
+def test_an_invalid_claim_is_one_line_that_names_it(client, text):
     client.set_registered_model_tag(NAME, f"{claims.CLAIM}theirs", text)
     with pytest.raises(ArtifactError, match=r"claim\.theirs of clothes: .*delete it"), claims.alone(client, NAME):
-        pytest.fail("it was passed over")
+        pytest.fail("the claim was ignored")
     assert left(client) == [f"{claims.CLAIM}theirs"]

@@ -62,13 +62,13 @@ def test_scores_of_different_protocols_are_refused_with_what_differs():
     assert "digest" not in str(error.value)
 
 
-def test_two_equal_models_are_rarely_told_apart():
-    told = 0
+def test_two_equal_models_are_rarely_distinguished():
+    distinguished = 0
     for seed in range(300):
         hard = values(seed)
         a, b = (evidence(ssim=hard + values(seed + 1000 * side)) for side in (1, 2))
-        told += words(a, b)["ssim"] != "undecided"
-    assert told / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
+        distinguished += words(a, b)["ssim"] != "undecided"
+    assert distinguished / 300 <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
 
 
 def test_scores_of_the_same_items_are_compared_item_by_item():

@@ -70,7 +70,7 @@ def test_a_score_that_only_must_not_fall_promotes_nobody():
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ({"psnr": 51.0}, "psnr is 51, at least 51, above its limit of 50"),
+        ({"psnr": 51.0}, "psnr is 51 (at least 51), above its limit of 50"),
         ({"ssim": 0.1}, "below its limit of 0.2"),
         ({"psnr": float("nan")}, "psnr is nan"),
         ({"memorisation": 0.5}, "memorisation is 0.5"),
@@ -90,8 +90,8 @@ def test_copies_that_chance_may_make_are_let_through():
 def test_a_limit_or_a_decision_on_what_was_not_evaluated_refuses():
     rules = RULES.model_copy(update={"decides": ["fid_in_domian"], "at_least": {"coverage": 0.5}})
     assert judge(evidence(), None, rules).reasons == (
-        "fid_in_domian was not evaluated, and has a rule",
-        "coverage was not evaluated, and has a rule",
+        "fid_in_domian has a rule but was not evaluated",
+        "coverage has a rule but was not evaluated",
     )
 
 

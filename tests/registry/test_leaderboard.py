@@ -10,7 +10,7 @@ NAME, FID = "clothes", "fid_in_domain"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    """A registry of versions with the scores that each was given, the third the champion."""
+    """A registry of versions with these scores, of which the third is the champion."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
     client = MlflowClient(uri, uri)
     client.create_registered_model(NAME)
@@ -73,28 +73,28 @@ def test_aliases_stand_at_their_versions(of_fid):
     assert {each.version: each.aliases for each in of_fid if each.aliases} == {"3": ("champion",)}
 
 
-def test_versions_whose_intervals_lie_apart_are_told_from_the_best_without_their_evidence(client):
+def test_versions_with_disjoint_intervals_are_distinguished_without_their_evidence(client):
     found = marked(client, [row(1.0), row(5.0, version="2")])
     assert [each.undecided for each in found] == [False, False]
 
 
-def test_table_says_the_interval_the_alias_and_the_mark(of_fid):
-    said = table([row(12.345, aliases=("champion",)), row(13.0, version="2", undecided=True)]).splitlines()
-    assert said[0] == "clothes, by fid_in_domain"
-    assert "12.35" in said[2]
-    assert "11.3 to 13.3" in said[2]
-    assert "champion" in said[2]
-    assert said[3].startswith("*")
-    assert said[-1] == "* cannot be told from the best of its protocol, item by item"
-    assert "" in table(of_fid).splitlines(), "nothing stands between two protocols"
+def test_table_shows_the_interval_the_alias_and_the_mark(of_fid):
+    lines = table([row(12.345, aliases=("champion",)), row(13.0, version="2", undecided=True)]).splitlines()
+    assert lines[0] == "clothes, by fid_in_domain"
+    assert "12.35" in lines[2]
+    assert "11.3 to 13.3" in lines[2]
+    assert "champion" in lines[2]
+    assert lines[3].startswith("*")
+    assert lines[-1] == "* cannot be distinguished from the best of its protocol, item by item"
+    assert "" in table(of_fid).splitlines(), "no empty line between two protocols"
 
 
-def test_table_of_nothing_says_which_param_names_scores():
+def test_empty_table_names_the_param_that_names_scores():
     assert "gate.decides" in table([])
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (86_400 * 40, "40 d")]
+    ("seconds", "shown"), [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (86_400 * 40, "40 d")]
 )
-def test_age_is_in_the_largest_unit_that_fits(seconds, said):
-    assert row(1.0, registered=time.time() - seconds - 0.2).cells[7] == said
+def test_age_is_in_the_largest_unit_that_fits(seconds, shown):
+    assert row(1.0, registered=time.time() - seconds - 0.2).cells[7] == shown

@@ -36,7 +36,7 @@ def client(empty, tmp_path):
     return MlflowClient(uri, uri)
 
 
-def test_a_move_points_the_aliases_and_is_on_record(client):
+def test_a_move_sets_the_aliases_and_is_recorded(client):
     ledger.move(client, NAME, FIRST)
     assert ledger.aliases(client, NAME) == {"champion": "1"}
     ledger.move(client, NAME, SECOND)
@@ -51,13 +51,13 @@ def test_entries_keep_their_order_beyond_ten(client):
     assert ledger.entries(client, NAME) == moves
 
 
-def test_an_entry_says_who_and_when():
+def test_an_entry_records_who_and_when():
     entry = Entry("rollback", "2", "1", "2", "", "it was wrong")
     assert "@" in entry.who
     assert entry.when.endswith("+00:00")
 
 
-def test_nothing_is_finished_where_nothing_was_cut_off(client):
+def test_nothing_is_finished_where_nothing_was_interrupted(client):
     assert ledger.finish(client, NAME) is None
     ledger.move(client, NAME, FIRST)
     assert ledger.finish(client, NAME) is None
@@ -98,7 +98,7 @@ def test_a_promotion_that_was_killed_before_any_of_its_steps_loses_no_alias_and_
     assert done.returncode == -signal.SIGKILL
     assert ledger.aliases(client, NAME)["champion"] in ("1", "2")
     finished = ledger.finish(client, NAME)
-    # killed before it was written down, it never was
+    # a move that was killed before it was recorded never happened
     assert (finished is None) == (at == 0)
     expected = {"champion": "1"} if at == 0 else {"champion": "2", "previous": "1"}
     assert ledger.aliases(client, NAME) == expected
@@ -107,7 +107,7 @@ def test_a_promotion_that_was_killed_before_any_of_its_steps_loses_no_alias_and_
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '"x"', "", "[" * 100_000, '{"what": "party"}'])
-def test_an_entry_that_is_none_is_one_line_that_names_it(text):
+def test_an_invalid_entry_is_one_line_that_names_it(text):
     entry = RegisteredModel(NAME, tags=[RegisteredModelTag(f"{ledger.ENTRY}000001", text)])
     with pytest.raises(ArtifactError, match=r"tag ledger\.000001 of clothes: cannot be read") as caught:
         ledger._entries(entry)

@@ -1,4 +1,4 @@
-"""Versions in a real MLflow registry, and what a person who loads one gets."""
+"""Versions in a real MLflow registry, and what loading one gives."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ def test_version_can_be_traced_to_code_data_params_and_scores(workspace):
 
 
 def lineage(workspace, version, to):
-    """Return a copy of the files that a version keeps."""
+    """Download the lineage files of a version."""
     place = client(workspace).download_artifacts(version.run_id, version.tags["lineage"], str(to))
     return Path(place)
 
@@ -62,13 +62,8 @@ def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_
 
     version = challenger(workspace)
     kept = lineage(workspace, version, tmp_path)
-    assert {path.name for path in kept.iterdir()} == {
-        "card.md",
-        "environment.json",
-        "run.json",
-        "influences.safetensors",
-        *PICTURES,
-    }
+    files = {"card.md", "environment.json", "run.json", "influences.safetensors", *PICTURES}
+    assert {path.name for path in kept.iterdir()} == files
     assert version.tags["environment_digest"] == digest_of(json.loads((kept / "environment.json").read_bytes()))
     card = (kept / "card.md").read_text()
     links = re.findall(r"!\[.*?\]\((.*?)\)", card)
@@ -76,7 +71,7 @@ def test_version_keeps_its_card_its_environment_and_its_pictures(workspace, tmp_
     assert [link for link in links if not (kept / link).is_file()] == []
     assert version.tags["git.commit"] in version.description
     assert f"get-artifact?run_uuid={version.run_id}&path=versions/" in version.description
-    assert len(version.description) <= 5000  # what a registry in PostgreSQL or MySQL takes
+    assert len(version.description) <= 5000  # the limit of a registry in PostgreSQL or MySQL
 
 
 @pytest.mark.slow
@@ -84,8 +79,8 @@ def test_the_python_on_the_card_draws_samples(workspace, tmp_path):
     card = (lineage(workspace, challenger(workspace), tmp_path) / "card.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     tried = code.replace("@champion", "@challenger") + "print(items.shape)"
-    said = do(tmp_path, "python", "-c", tried, MLFLOW_TRACKING_URI=f"sqlite:///{workspace / 'mlflow.db'}")
-    assert said.strip() == "(16, 28, 28, 1)"
+    output = do(tmp_path, "python", "-c", tried, MLFLOW_TRACKING_URI=f"sqlite:///{workspace / 'mlflow.db'}")
+    assert output.strip() == "(16, 28, 28, 1)"
 
 
 def test_stage_leaves_which_version_it_made(workspace):
@@ -133,9 +128,7 @@ print(found.protocol["digest"][:1], found.estimates["fid_in_domain"].value)
 """
 
 
-def test_a_version_registered_after_another_evaluation_says_what_that_one_found_and_where_it_came_from_first(
-    workspace, tmp_path
-):
+def test_a_version_registered_after_another_evaluation_takes_its_scores_and_keeps_its_origin(workspace, tmp_path):
     tracked = shutil.ignore_patterns("mlflow.db", "mlartifacts")
     copy = Path(shutil.copytree(workspace, tmp_path / "copy", ignore=tracked))
     do(copy, "python", "-m", "pipeline.stages.register")
@@ -151,7 +144,7 @@ def test_a_version_registered_after_another_evaluation_says_what_that_one_found_
         assert "reconstruction_loss" not in version.tags
         kept = ("git.dirty", "run_id", "environment_digest", "lineage")
         assert [version.tags[tag] for tag in kept] == [before.tags[tag] for tag in kept]
-        assert all(said in version.description for said in (f"| fid_in_domain | {number} |", version.tags["evaluated"]))
+        assert all(part in version.description for part in (f"| fid_in_domain | {number} |", version.tags["evaluated"]))
         assert f"| fid_in_domain | {number} |" in (lineage(copy, version, tmp_path) / "card.md").read_text()
         (to := tmp_path / str(number)).mkdir()
         assert do(copy, "python", "-c", EVIDENCE, f"models:/{NAME}/1", str(to)).split() == ["a", str(number)]
@@ -175,7 +168,7 @@ def test_version_answers_the_example_that_it_carries(workspace):
     assert answer.shape == (4, 28, 28, 1)
 
 
-# Hides the installed package, so that what is imported can only be the code that the version carries
+# Hides the installed package, so that only the code that the version carries can be imported
 ELSEWHERE = """
 import importlib.util, json, sys
 from pathlib import Path
@@ -250,6 +243,6 @@ def test_sample_verb_draws_from_the_registry_what_it_draws_from_the_folder(works
 def test_unknown_version_is_one_line(workspace, uri, tmp_path):
     done = attempt(workspace, "pipeline", "sample", uri, "--out", str(tmp_path / "grid.png"))
     assert done.returncode == 2, done.stderr
-    (said,) = done.stderr.splitlines()
-    assert said.startswith(f"error: {uri}")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {uri}")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Versions whose files somebody changed in the store: what the commands of the pipeline make of them."""
+"""Versions whose files were changed in the store, and how the commands of the pipeline treat them."""
 
 import pickle
 import shutil
@@ -51,9 +51,9 @@ def refused(registered, version):
     done = sample(registered, version)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert not version.with_name("grid.png").exists()
-    return said
+    return error
 
 
 def test_code_and_pickles_that_were_planted_in_a_version_do_not_run(registered, version):
@@ -69,7 +69,7 @@ def test_code_and_pickles_that_were_planted_in_a_version_do_not_run(registered, 
     expected = model.content.show(model.content.decode(model.sample(4, 0)), columns=2)
     with Image.open(version.with_name("grid.png")) as drawn:
         np.testing.assert_array_equal(np.asarray(drawn), np.asarray(expected))
-    # the same code does run where MLflow loads the version: a version is code, as docs/serving.md says
+    # the same code does run if MLflow loads the version: a version is code, see docs/serving.md
     load = "import sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1])"
     attempt(version.parent, "python", "-c", load, str(version))
     assert mark.exists()
@@ -82,7 +82,7 @@ def test_another_model_in_the_place_of_the_registered_one_is_refused(registered,
     do(copy, "python", "-c", MODEL, "2")
     storage.load(copy / "model")
     shutil.copytree(copy / "model", version / "data/model", dirs_exist_ok=True)
-    assert "@changed: its files are not those that were registered" in refused(registered, version)
+    assert "@changed: its files differ from the registered ones" in refused(registered, version)
 
 
 def test_a_pickle_in_the_place_of_weights_is_refused_although_the_description_agrees(registered, version):
@@ -91,7 +91,7 @@ def test_a_pickle_in_the_place_of_weights_is_refused_although_the_description_ag
     weights.write_bytes(pickle.dumps(Payload(mark)))
     about = version / "data/model/model.json"
     about.write_text(about.read_text().replace(before, disk.sha256(weights)))
-    assert "its files are not those that were registered" in refused(registered, version)
+    assert "its files differ from the registered ones" in refused(registered, version)
     assert not mark.exists()
 
 
@@ -105,4 +105,4 @@ def test_a_changed_bit_of_the_weights_is_refused(registered, version):
 
 def test_a_version_without_its_files_is_refused(registered, version):
     shutil.rmtree(version / "data")
-    assert "its files cannot be fetched" in refused(registered, version)
+    assert "cannot download its files" in refused(registered, version)

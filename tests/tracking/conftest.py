@@ -1,4 +1,4 @@
-"""A place with a real MLflow store on SQLite, made afresh for each test."""
+"""A place with a real MLflow store on SQLite, a new one for each test."""
 
 import shutil
 
@@ -10,7 +10,7 @@ from pipeline import tracking
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    """The file of a store that nothing was told yet: to make one takes a while."""
+    """The file of an empty store, made once since that takes a while."""
     place = Place(tmp_path_factory.mktemp("template"))
     with pytest.MonkeyPatch.context() as patch:
         place.enter(patch)

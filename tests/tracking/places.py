@@ -36,7 +36,7 @@ class Place:
         self.data = PreparedData(self.workspace, about)
 
     def enter(self, patch):
-        """Have this process use the store of this place, as a stage that DVC runs in the workspace would."""
+        """Make this process use the store of this place, like a stage that DVC runs in the workspace."""
         patch.setattr(store, "STORE", None)
         patch.setenv("DVC_ROOT", str(self.main))
         patch.setenv("MLFLOW_TRACKING_URI", "")
@@ -67,13 +67,13 @@ class Place:
         return self.client.search_runs([found.experiment_id]) if found else []
 
     def history(self, run_id, name):
-        """Return step and value of each metric of a name, by step."""
+        """Return (step, value) of all values of a metric, by step."""
         found = self.client.get_metric_history(run_id, name)
         return sorted((each.step, each.value) for each in found)
 
     @contextmanager
-    def away(self):
-        """Have the store refuse what it is told."""
+    def unavailable(self):
+        """Make the store fail all requests."""
         self.sql("ALTER TABLE metrics RENAME TO gone", "ALTER TABLE runs RENAME TO gone_as_well")
         try:
             yield
@@ -82,6 +82,6 @@ class Place:
 
     def sql(self, *statements):
         with closing(sqlite3.connect(self.database, timeout=30)) as base, base:
-            base.execute("PRAGMA legacy_alter_table = ON")  # what refers to a table goes on doing so
+            base.execute("PRAGMA legacy_alter_table = ON")  # references to a renamed table stay as they are
             for statement in statements:
                 base.execute(statement)

@@ -1,4 +1,4 @@
-"""Runs in a real store that say RUNNING, of processes that live and of such that do not."""
+"""Runs with the status RUNNING in a real store, of live and of dead processes."""
 
 import subprocess
 import time
@@ -28,7 +28,7 @@ def dead():
 
 
 def begin(client, place, process, **tags):
-    """Begin a run that a process is at."""
+    """Begin a run of a process."""
     tags = {f"process.{name}": str(value) for name, value in asdict(process).items()} | {
         name.replace("_", "."): value for name, value in tags.items()
     }
@@ -51,7 +51,7 @@ def test_a_run_whose_process_lives_is_left_alone(client, place):
     assert place.status(run_id) == "RUNNING"
 
 
-def test_a_run_of_a_process_whose_number_another_has_by_now_is_found(client, place):
+def test_a_run_of_a_process_whose_pid_was_reused_is_found(client, place):
     this = Process.this()
     run_id = begin(client, place, Process(this.host, this.pid, this.started - 1000))
     assert [found for found, _ in tracking.abandoned(client)] == [run_id]
@@ -77,8 +77,8 @@ def test_a_store_without_runs_has_none_that_are_abandoned(client):
     assert list(tracking.abandoned(client)) == []
 
 
-def test_a_store_that_is_away_is_one_line(client, place):
-    with place.away(), pytest.raises(tracking.store.TrackingError), tracking.reaching():
+def test_an_unavailable_store_is_one_line(client, place):
+    with place.unavailable(), pytest.raises(tracking.store.TrackingError), tracking.reaching():
         tracking.mark_killed(client)
 
 

@@ -4,7 +4,7 @@ from pipeline.tracking import context
 
 
 def started(place, name, **vae):
-    """Return what a run is called whose VAE has other params."""
+    """Return the name of a run whose VAE has other params."""
     place.about = replace(place.about, params=place.about.params | {"vae": {"prior": "normal", "beta": 1.0} | vae})
     with place.start(name) as training:
         return place.run(training.record.run_id).info.run_name

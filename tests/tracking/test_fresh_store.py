@@ -1,4 +1,4 @@
-"""A store that does not exist yet: made once, whole, and never in place of another."""
+"""A store that does not exist yet: created once, whole, and never in place of another."""
 
 import multiprocessing
 import shutil
@@ -17,7 +17,7 @@ SERVER.set_forkserver_preload(["pipeline.training.trainer", "pipeline.tracking"]
 
 
 def use(place):
-    """Begin to use the store of a place, in a process of its own."""
+    """Use the store of a place for the first time, in a process of its own."""
     with pytest.MonkeyPatch.context() as patch:
         place.enter(patch)
         client = tracking.connect()
@@ -83,7 +83,7 @@ def test_a_store_that_somebody_else_made_meanwhile_stays(fresh, template, monkey
         return base
 
     def no_links(*_):
-        raise OSError("a file cannot have two names here")
+        raise OSError("no hard links here")
 
     whole = store._fresh
     monkeypatch.setattr(store, "_fresh", made_meanwhile)
@@ -92,7 +92,7 @@ def test_a_store_that_somebody_else_made_meanwhile_stays(fresh, template, monkey
     assert tracking.connect().get_experiment_by_name("theirs")
 
 
-def test_a_store_is_made_also_where_a_file_cannot_have_two_names(fresh, monkeypatch):
+def test_a_store_is_created_without_hard_links_too(fresh, monkeypatch):
     def no_links(*_):
         raise OSError("not here")
 

@@ -1,4 +1,4 @@
-"""What the registry knows of a version: real stores."""
+"""Lookup of registered versions and their scores in real stores."""
 
 import pytest
 
@@ -27,16 +27,16 @@ def test_the_scores_of_a_champion_are_those_of_its_run(place, version):
     assert tracking.scored(place.client, URI) == Scored(NAME, str(version), "m", "p", SCORES)
 
 
-def test_no_model_and_no_champion_are_nothing_to_speak_of(place, version, capsys):
+def test_no_model_and_no_champion_give_none_without_a_warning(place, version, capsys):
     assert tracking.scored(place.client, URI) is None
     assert tracking.scored(place.client, "models:/nothing@champion") is None
     assert capsys.readouterr().err == ""
 
 
-def test_a_store_that_does_not_say_is_one_line_and_no_error(place, version, capsys):
+def test_an_unavailable_store_is_a_warning_and_no_error(place, version, capsys):
     place.client.set_registered_model_alias(NAME, "champion", version)
-    with place.away():
+    with place.unavailable():
         assert tracking.scored(place.client, URI) is None
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert said.startswith(f"warning: {URI} cannot be looked up")
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1
+    assert warning.startswith(f"warning: {URI} cannot be looked up")

@@ -1,4 +1,4 @@
-"""Runs in a real store: what they hold, and their status."""
+"""Runs in a real store: their content and their status."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def test_a_finished_run_is_finished(place):
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
 )
-def test_a_run_that_ends_otherwise_says_so_and_goes_on_as_the_same_run(place, error, status):
+def test_a_failed_or_killed_run_has_that_status_and_resumes_as_the_same_run(place, error, status):
     with pytest.raises(error), place.start() as training:
         raise error
     run_id = training.record.run_id
@@ -79,7 +79,7 @@ def test_a_later_stage_does_not_move_the_end_of_a_run(place, error):
     assert place.run(run_id).info.end_time == ended
 
 
-def test_a_training_that_goes_on_moves_the_end_of_its_run(place):
+def test_a_resumed_training_moves_the_end_of_its_run(place):
     with place.start() as training:
         pass
     ended = place.run(training.record.run_id).info.end_time
@@ -89,10 +89,10 @@ def test_a_training_that_goes_on_moves_the_end_of_its_run(place):
     assert place.run(training.record.run_id).info.end_time > ended
 
 
-def test_a_status_that_is_delivered_late_says_when_the_training_ended(place):
+def test_a_status_that_is_delivered_late_keeps_the_end_of_the_training(place):
     with place.start() as training:
         begun = time.time()
-        undo = place.away()
+        undo = place.unavailable()
         undo.__enter__()
     ended = time.time()
     undo.__exit__(None, None, None)
@@ -119,7 +119,7 @@ def test_a_run_holds_params_data_and_tags(place, monkeypatch):
         assert tags[name] == str(value)
 
 
-def test_a_run_tells_which_process_is_at_it(place):
+def test_a_run_names_its_process(place):
     with place.start() as training:
         run_id, this = training.record.run_id, Process.this()
         tags = place.run(run_id).data.tags
@@ -128,7 +128,7 @@ def test_a_run_tells_which_process_is_at_it(place):
         assert place.run(run_id).data.tags["process.pid"] == str(this.pid)
 
 
-def test_a_run_has_a_heartbeat_as_long_as_its_process_is_at_it(place, monkeypatch):
+def test_a_run_has_a_heartbeat_as_long_as_its_process_runs(place, monkeypatch):
     monkeypatch.setattr(runs, "BEAT", 0.1)
     with place.start() as training:
         seen, deadline = set(), time.monotonic() + 60
@@ -144,7 +144,7 @@ def test_a_run_has_a_heartbeat_as_long_as_its_process_is_at_it(place, monkeypatc
     assert place.run(training.record.run_id).data.tags[runs.HEARTBEAT] == last
 
 
-def test_figures_and_pictures_of_a_training_are_in_its_run_when_it_ends(place):
+def test_metrics_and_pictures_of_a_training_are_in_its_run_when_it_ends(place):
     with place.start() as training:
         training.metrics(LOSSES)
         training.metrics(LOSSES)
@@ -155,7 +155,7 @@ def test_figures_and_pictures_of_a_training_are_in_its_run_when_it_ends(place):
     assert not (place.workspace / "mlruns").exists()
 
 
-def test_a_settled_step_is_one_whose_figures_are_not_kept_any_longer(place):
+def test_metrics_before_a_settled_step_are_no_longer_kept(place):
     with place.start() as training:
         training.metrics(LOSSES)
         training.spool.sent(training.spool.waiting(100))
@@ -180,12 +180,12 @@ def test_a_run_takes_scores_tags_and_files(place):
     assert (folder / "tests" / Path(__file__).name).is_file()
 
 
-def test_what_a_run_cannot_take_is_one_line_and_its_stage_still_ends(place, capsys):
+def test_a_failed_write_is_one_line_and_the_stage_still_ends(place, capsys):
     with place.start() as training:
         pass
 
     def score():
-        with place.resume(training.record.run_id) as run, place.away():
+        with place.resume(training.record.run_id) as run, place.unavailable():
             run.scores({"fid": 2.0})
 
     with pytest.raises(TrackingError) as caught:
@@ -194,8 +194,8 @@ def test_what_a_run_cannot_take_is_one_line_and_its_stage_still_ends(place, caps
     with place.resume(training.record.run_id):
         place.sql("ALTER TABLE runs RENAME TO gone")
     place.sql("ALTER TABLE gone RENAME TO runs")
-    said = capsys.readouterr().err
-    assert f"the run {training.record.run_id} says RUNNING until this stage runs again" in said
+    warning = capsys.readouterr().err
+    assert f"run {training.record.run_id} stays RUNNING until this stage runs again" in warning
 
 
 def test_a_training_whose_run_was_deleted_begins_another(place):
@@ -228,7 +228,7 @@ def test_an_unknown_run_gets_a_replacement_with_its_params_and_keeps_it(place):
     assert run.info.status == "FINISHED"
 
 
-def test_a_training_does_not_begin_where_the_store_is_away(place, monkeypatch):
+def test_a_training_does_not_begin_if_the_store_is_unavailable(place, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setattr(store, "STORE", f"http://127.0.0.1:{free.getsockname()[1]}")
     Resumable("a").record = record = RunRecord("0" * 32, place.source, "a")
@@ -242,7 +242,7 @@ def test_a_description_that_somebody_wrote_stays(place):
     with place.start() as training:
         pass
     run_id = training.record.run_id
-    for mine, said in (("first", "first"), ("second", "first")):
+    for mine, kept in (("first", "first"), ("second", "first")):
         with place.resume(run_id) as run:
             run.describe(mine)
-        assert place.run(run_id).data.tags["mlflow.note.content"] == said
+        assert place.run(run_id).data.tags["mlflow.note.content"] == kept

@@ -1,4 +1,4 @@
-"""How runs in a real store outlive kills of real processes, and what those leave."""
+"""Runs in a real store survive kills of real processes, and later stages deliver what those leave."""
 
 import multiprocessing
 import os
@@ -16,21 +16,21 @@ SERVER.set_forkserver_preload(["pipeline.training.trainer", "pipeline.tracking"]
 LOSSES = [("train/loss", step / 2, step) for step in range(5)]
 
 
-def begun(place, said, add, name):
-    """Train, as a process that is killed in the middle of it would."""
+def begun(place, pipe, add, name):
+    """Train in a process that will be killed."""
     with pytest.MonkeyPatch.context() as patch:
         place.enter(patch)
         patch.setattr(uploader, "PAUSE", 0.02)
         with Resumable(name).alone(), place.start(name) as training:
-            said.send(training.record.run_id)
+            pipe.send(training.record.run_id)
             for step in range(10**6 if add else 0):
                 training.metrics([("train/loss", step / 2, step)])
-                said.send(step)
+                pipe.send(step)
             time.sleep(600)
 
 
 def killed_at(place, name, seconds):
-    """Train, killed so long after the store was reached; or at the moment that a function is called."""
+    """Train, and be killed some seconds after the store was reached or when a function is called."""
     with pytest.MonkeyPatch.context() as patch:
         place.enter(patch)
 
@@ -59,7 +59,7 @@ def wait_for_the_end(process):
 
 @pytest.fixture
 def trainer(place):
-    """Start a training in a process of its own, and return it with what it says."""
+    """Start a training in a process of its own; return the process and the pipe that it reports to."""
     started = []
 
     def begin(add=False, name="a"):
@@ -75,15 +75,15 @@ def trainer(place):
 
 
 def test_a_run_that_a_signal_interrupts_is_killed(place, trainer):
-    process, said = trainer()
-    run_id = said.recv()
+    process, pipe = trainer()
+    run_id = pipe.recv()
     os.kill(process.pid, signal.SIGINT)
     process.join(120)
     assert place.status(run_id) == "KILLED"
 
 
 @pytest.mark.parametrize("name", ["Param", "RunRecord", "context", "_at_work"])
-def test_a_training_that_was_killed_as_it_began_its_run_goes_on_in_that_run(place, name):
+def test_a_training_that_was_killed_as_it_began_its_run_resumes_that_run(place, name):
     wait_for_the_end(in_a_process(killed_at, place, name, 0.0))
     (left,) = place.runs()
     with place.start() as training:
@@ -106,26 +106,26 @@ def test_a_training_that_is_killed_at_any_moment_of_its_beginning_has_one_run(pl
     assert len(run.inputs.dataset_inputs) == 1
 
 
-def test_no_figure_of_a_killed_training_is_lost_or_doubled_when_it_goes_on(place, trainer):
-    rng, told, ids = random.Random(0), -1, set()
+def test_no_metric_of_a_killed_training_is_lost_or_doubled_when_it_resumes(place, trainer):
+    rng, last, ids = random.Random(0), -1, set()
     for _ in range(3):
-        process, said = trainer(add=True)
-        ids.add(said.recv())
+        process, pipe = trainer(add=True)
+        ids.add(pipe.recv())
         for _ in range(rng.randrange(20, 60)):
-            told = max(told, said.recv())
+            last = max(last, pipe.recv())
         process.kill()
         process.join()
     with place.start() as training:
         ids.add(training.record.run_id)
-        training.metrics([("train/loss", -1.0, step) for step in range(told + 5)])  # those that were told stay
+        training.metrics([("train/loss", -1.0, step) for step in range(last + 5)])  # steps that were logged before stay
     assert len(ids) == 1
     found = place.history(ids.pop(), "train/loss")
     assert [step for step, _ in found] == list(range(len(found)))
-    assert found[: told + 1] == [(step, step / 2) for step in range(told + 1)]
+    assert found[: last + 1] == [(step, step / 2) for step in range(last + 1)]
 
 
 def left_behind(place, name, status="FAILED"):
-    """Leave the metrics and the status of a training that died while the store was away; return its run."""
+    """Leave the metrics and the status of a training that died while the store was unavailable; return its run."""
     with place.start(name) as training:
         pass
     work = Resumable(name)
@@ -135,7 +135,7 @@ def left_behind(place, name, status="FAILED"):
 
 
 @pytest.mark.parametrize("stage", ["start", "resume"])
-def test_what_a_dead_training_left_is_delivered_by_the_next_stage(place, stage):
+def test_pending_metrics_of_a_dead_training_are_delivered_by_the_next_stage(place, stage):
     run_id = left_behind(place, "dead")
     with place.start("next") if stage == "start" else place.resume("0" * 32):
         assert place.history(run_id, "train/loss") == [(step, value) for _, value, step in LOSSES]
@@ -143,7 +143,7 @@ def test_what_a_dead_training_left_is_delivered_by_the_next_stage(place, stage):
     assert (Resumable("dead").spool.count(), Resumable("dead").spool.status) == (0, None)
 
 
-def test_what_a_training_left_itself_is_in_its_run_when_it_goes_on_and_ends(place):
+def test_pending_metrics_of_a_training_are_in_its_run_when_it_resumes_and_ends(place):
     run_id = left_behind(place, "a")
     with place.start() as training:
         assert place.status(run_id) == "RUNNING"
@@ -152,7 +152,7 @@ def test_what_a_training_left_itself_is_in_its_run_when_it_goes_on_and_ends(plac
     assert place.status(run_id) == "FINISHED"
 
 
-def test_what_waits_of_a_living_training_is_left_to_it(place):
+def test_pending_metrics_of_a_live_training_are_left_to_it(place):
     run_id = left_behind(place, "alive")
     with Resumable("alive").alone(), place.start("next"):
         pass
@@ -160,7 +160,7 @@ def test_what_waits_of_a_living_training_is_left_to_it(place):
     assert Resumable("alive").spool.count() == len(LOSSES)
 
 
-def test_a_damaged_training_in_progress_does_not_hinder_another(place):
+def test_a_damaged_training_in_progress_does_not_block_another(place):
     left_behind(place, "damaged")
     left_behind(place, "record")
     run_id = left_behind(place, "whole")
@@ -172,7 +172,7 @@ def test_a_damaged_training_in_progress_does_not_hinder_another(place):
     assert len(place.history(run_id, "train/loss")) == len(LOSSES)
 
 
-def test_a_training_whose_run_is_gone_does_not_hinder_another(place):
+def test_a_training_whose_run_is_gone_does_not_block_another(place):
     place.client.delete_run(left_behind(place, "gone"))
     run_id = left_behind(place, "whole")
     with place.start("next"):

@@ -1,4 +1,4 @@
-"""Which store is used, how it is reached, and what is said when it is away: real stores, real processes."""
+"""Choice of the store, connections to it, and errors when it is unavailable: real stores, real processes."""
 
 import multiprocessing
 import os
@@ -64,13 +64,13 @@ def test_a_store_is_named_by_the_environment(fresh, tmp_path):
 
 
 def refused(patch, uri):
-    """Return the one line, and the seconds it took, that a store is refused with."""
+    """Check that connecting to a store fails with one line, and return the seconds that it took."""
     patch.setattr(store, "STORE", uri)
     begun = time.monotonic()
     with pytest.raises(TrackingError) as caught:
         tracking.connect()
     assert "\n" not in str(caught.value)
-    assert f"the tracking store {uri} does not take what it is told" in str(caught.value)
+    assert f"the tracking store {uri} does not accept requests" in str(caught.value)
     return time.monotonic() - begun
 
 
@@ -133,15 +133,15 @@ def test_a_folder_that_cannot_be_made_is_one_line(place, monkeypatch, tmp_path):
     "error",
     [MlflowException("one\ntwo"), OperationalError("one\ntwo", None, OSError()), OSError("one"), ConnectionError()],
 )
-def test_what_a_store_raises_is_one_line_that_says_which_and_what_to_do(place, error):
+def test_what_a_store_raises_is_one_line_that_names_the_store_and_what_to_do(place, error):
     tracking.connect()
-    said = r"mlflow\.db does not take .*MLFLOW_TRACKING_URI"
-    with pytest.raises(TrackingError, match=said) as caught, tracking.reaching():
+    line = r"mlflow\.db does not accept .*MLFLOW_TRACKING_URI"
+    with pytest.raises(TrackingError, match=line) as caught, tracking.reaching():
         raise error
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistake_of_ours_is_not_taken_for_a_store_that_is_away():
+def test_a_bug_is_not_taken_for_an_unavailable_store():
     with pytest.raises(ZeroDivisionError), tracking.reaching():
         _ = 1 / 0
 
@@ -155,10 +155,10 @@ def test_a_run_exists_until_it_is_deleted(place):
     assert not store.exists(client, "0" * 32)
 
 
-def test_a_store_that_is_away_is_not_taken_for_one_without_the_run(place):
+def test_an_unavailable_store_is_not_taken_for_one_without_the_run(place):
     client = tracking.connect()
     run_id = client.create_run(store.experiment(client, place.source)).info.run_id
-    with place.away(), pytest.raises(TrackingError), tracking.reaching():
+    with place.unavailable(), pytest.raises(TrackingError), tracking.reaching():
         store.exists(client, run_id)
 
 
@@ -192,7 +192,7 @@ def add_one(place):
                 inside.rmdir()
 
 
-def test_only_one_process_at_a_time_looks_and_makes(place):
+def test_only_one_process_at_a_time_looks_up_and_creates(place):
     members = [SERVER.Process(target=add_one, args=(place,)) for _ in range(3)]
     for member in members:
         member.start()
@@ -201,10 +201,10 @@ def test_only_one_process_at_a_time_looks_and_makes(place):
     assert [member.exitcode for member in members] == [0] * 3
 
 
-def test_what_is_said_of_an_error_is_its_first_line():
-    assert store.said(ValueError("one\ntwo")) == "one"
-    assert store.said(ConnectionError()) == "ConnectionError"
-    assert len(store.said(ValueError("x" * 1000))) == 200
+def test_first_line_of_an_error():
+    assert store.first_line(ValueError("one\ntwo")) == "one"
+    assert store.first_line(ConnectionError()) == "ConnectionError"
+    assert len(store.first_line(ValueError("x" * 1000))) == 200
 
 
 ODD = [
@@ -232,13 +232,13 @@ def test_a_store_in_a_folder_of_any_name_holds_runs_and_their_files(template, tm
     ]  # fmt: skip
 
 
-def test_an_experiment_that_another_clone_makes_meanwhile_is_used(place, monkeypatch):
+def test_an_experiment_that_another_clone_creates_meanwhile_is_used(place, monkeypatch):
     client = tracking.connect()
     there = client.get_experiment_by_name
 
-    def made_after_the_look(name):
+    def created_after_the_lookup(name):
         monkeypatch.setattr(client, "get_experiment_by_name", there)
         client.create_experiment(name)
 
-    monkeypatch.setattr(client, "get_experiment_by_name", made_after_the_look)
+    monkeypatch.setattr(client, "get_experiment_by_name", created_after_the_lookup)
     assert store.experiment(client, place.source) == there(place.source).experiment_id

@@ -1,4 +1,4 @@
-"""MLflow's UI, as `make ui` serves it: the real server."""
+"""MLflow's UI as `make ui` serves it, with the real server."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ COMMAND = Path(sys.executable).with_name("pipeline")
 
 
 @pytest.mark.slow
-def test_the_address_that_is_said_is_that_of_the_newest_experiment_on_the_chosen_port(place):
+def test_the_printed_address_is_that_of_the_newest_experiment_on_the_chosen_port(place):
     with place.start():
         pass
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -31,13 +31,13 @@ def test_the_address_that_is_said_is_that_of_the_newest_experiment_on_the_chosen
         start_new_session=True,
     )
     try:
-        said = process.stdout.readline()
+        line = process.stdout.readline()
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"), 180, process, pause=0.5)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
     experiment = place.client.get_experiment_by_name(place.source)
-    assert said == f"runs: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs{VIEW}\n"
+    assert line == f"runs: http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs{VIEW}\n"
 
 
 def test_a_port_that_is_taken_is_one_line(place):
@@ -52,7 +52,7 @@ def test_a_port_that_is_taken_is_one_line(place):
     "first", ["pipeline.cli.main", "pipeline.registry.versions", "pipeline.serving.pyfunc", "pipeline.tracking"]
 )
 def test_no_module_that_imports_mlflow_first_has_its_usage_data_sent(first):
-    # MLflow sends nothing from tests, so this process looks like none
+    # MLflow sends nothing from tests, so hide from this process that it is one
     env = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     asked = f"import {first}; from mlflow.telemetry.utils import is_telemetry_disabled as off; print(off())"
     done = subprocess.run([sys.executable, "-c", asked], env=env, capture_output=True, text=True, check=True)

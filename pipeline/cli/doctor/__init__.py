@@ -1,4 +1,4 @@
-"""What can go wrong around a training, looked at piece by piece, with what to do about each."""
+"""The verb `doctor`: checks of all that a training depends on, each with what to do if it fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.system import project
 
 
 def examine(workspace: Path) -> Iterator[Finding]:
-    """Look at everything, the quick things first."""
+    """Run all checks, the quick ones first."""
     root = project.main_root()
     yield from machine.versions()
     yield from machine.paths(root)

@@ -1,4 +1,4 @@
-"""What `pipeline doctor` says of one thing that it looked at."""
+"""The result of one check of `pipeline doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look found: whether it is well, and where it is not, what to do.
+    """The result of one check: whether it passed, and if not, what to do.
 
     In `text`, a line that begins with four spaces is a command to run as it stands.
     """

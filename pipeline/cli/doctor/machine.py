@@ -1,4 +1,4 @@
-"""The machine: installed versions, folders that can be written, room on the disk, accelerators."""
+"""Checks of the machine: installed packages, write access, free disk space, accelerators."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DISTRIBUTION = "generative-pipeline"
 SHOWN = ("torch", "pytorch-lightning", "mlflow", "dvc")
 WRITTEN = (".", ".dvc", ".pipeline", "data", "reports", "mlartifacts")
 ROOM = 2 * 2**30
-"""Bytes that data, models and checkpoints should have left."""
+"""Bytes that should be free for data, models and checkpoints."""
 
 
 def versions() -> Iterator[Finding]:
-    """Look whether what is installed is within the ranges that this package asks for."""
+    """Check that installed packages are within the version ranges that this package requires."""
     wrong = False
     for text in metadata.requires(DISTRIBUTION) or []:
         wanted = Requirement(text)
@@ -37,16 +37,14 @@ def versions() -> Iterator[Finding]:
         if found == "missing" or not wanted.specifier.contains(found, prereleases=True):
             wrong = True
             need = f"{wanted.name} {wanted.specifier}".strip()
-            yield Finding(
-                "versions", False, f"{wanted.name} is {found}, and {need} is needed; `make setup` installs it"
-            )
+            yield Finding("versions", False, f"{wanted.name} is {found}, but {need} is required; run `make setup`")
     if not wrong:
         shown = ", ".join(f"{name} {metadata.version(name)}" for name in SHOWN)
         yield Finding("versions", True, f"Python {platform.python_version()}, {shown}")
 
 
 def paths(root: Path) -> Iterator[Finding]:
-    """Look whether the folders that stages write to can be written."""
+    """Check that the folders that stages write to are writable."""
     folders = [folder for name in WRITTEN if (folder := root / name).is_dir()]
     wrong = False
     for folder in folders:
@@ -54,22 +52,22 @@ def paths(root: Path) -> Iterator[Finding]:
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             wrong = True
-            cure = f"give yourself the right to, as with `sudo chown -R $USER {folder}`"
-            yield Finding("paths", False, f"{folder} cannot be written ({error.strerror}); {cure}")
+            fix = f"give yourself write permission, as with `sudo chown -R $USER {folder}`"
+            yield Finding("paths", False, f"{folder} is not writable ({error.strerror}); {fix}")
     if not wrong:
-        yield Finding("paths", True, f"{root} and {len(folders) - 1} folders in it can be written")
+        yield Finding("paths", True, f"{root} and {len(folders) - 1} folders in it are writable")
 
 
 def disk(root: Path) -> Iterator[Finding]:
-    """Look whether there is room."""
+    """Check that enough disk space is free."""
     free = shutil.disk_usage(root).free
-    said = f"{free / 2**30:.1f} GiB free at {root}"
-    cure = "; make room: `pipeline doctor --clean`, `dvc gc --workspace`" if free < ROOM else ""
-    yield Finding("disk", free >= ROOM, said + cure)
+    text = f"{free / 2**30:.1f} GiB free at {root}"
+    fix = "; make room: `pipeline doctor --clean`, `dvc gc --workspace`" if free < ROOM else ""
+    yield Finding("disk", free >= ROOM, text + fix)
 
 
 def accelerator(workspace: Path) -> Iterator[Finding]:
-    """Look whether the machine has what `runtime` asks for."""
+    """Check that the machine has the accelerators that `runtime` requires."""
     try:
         runtime = Params.load(workspace).runtime
     except ParamsError as error:
@@ -86,8 +84,9 @@ def accelerator(workspace: Path) -> Iterator[Finding]:
         yield Finding("accelerator", True, f"cpu, {cores} cores, {runtime.devices} training processes")
     elif there[kind] < runtime.devices:
         text = (
-            f"runtime asks for {runtime.devices} of {kind}, and {there[kind]} are there; change runtime in params.yaml"
+            f"runtime requires {runtime.devices} devices ({kind}), but {there[kind]} are available; change runtime in "
+            "params.yaml"
         )
         yield Finding("accelerator", False, text)
     else:
-        yield Finding("accelerator", True, f"{kind}, {there[kind]} there, {runtime.devices} used")
+        yield Finding("accelerator", True, f"{kind}, {there[kind]} available, {runtime.devices} used")

@@ -1,4 +1,4 @@
-"""Whether a DVC remote of any kind can be reached, within a bounded time."""
+"""A check, within bounded time, that a DVC remote of any kind can be reached."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ PATIENCE = 8.0
 
 
 def unreachable(remote: Remote) -> str:
-    """Return why a remote cannot be reached; nothing if it can."""
+    """Return why a remote cannot be reached; empty if it can."""
     answer: Future[None] = Future()
 
     def ask() -> None:
         try:
             remote.fs.info(remote.path)
             answer.set_result(None)
-        except Exception as error:  # noqa: BLE001 - the library of each kind of remote has its own
+        except Exception as error:  # noqa: BLE001 - the library of each kind of remote raises its own
             answer.set_exception(error)
 
-    # A daemon, since a call that waits cannot be stopped and must not keep the command from ending
+    # A daemon, since a blocked call cannot be cancelled and must not keep the command alive
     Thread(target=ask, name="ask the remote", daemon=True).start()
     try:
         error = answer.exception(PATIENCE)
     except TimeoutError:
         return f"no answer within {PATIENCE:.0f} seconds"
     if not isinstance(error, FileNotFoundError):
-        return _said(error) if error else ""
+        return _one_line(error) if error else ""
     if remote.fs.protocol == "local":
-        return f"there is no folder {remote.path}; where it is new, make it"
-    return _said(error.__cause__) if _is_broken_off(error.__cause__) else ""  # a store is empty before its first push
+        return f"there is no folder {remote.path}; if the remote is new, create the folder"
+    return (
+        _one_line(error.__cause__) if _is_disconnected(error.__cause__) else ""
+    )  # a remote is empty before its first push
 
 
-def _is_broken_off(cause: BaseException | None) -> bool:
-    """Say whether an HTTP remote is missing since no server answered, which its library reports as a missing file."""
+def _is_disconnected(cause: BaseException | None) -> bool:
+    """Return whether no HTTP server answered, which the remote's library reports as a missing file."""
     from aiohttp import ClientConnectionError
 
     return isinstance(cause, ClientConnectionError | TimeoutError)
 
 
-def _said(error: BaseException | None) -> str:
+def _one_line(error: BaseException | None) -> str:
     return " ".join(str(error).split()) or type(error).__name__

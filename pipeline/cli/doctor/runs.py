@@ -1,4 +1,4 @@
-"""The tracking store, and runs in it that say RUNNING though nobody is at them."""
+"""Checks of the tracking store, and of runs in it whose process is dead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.system.errors import TrackingError
 
 
 def examine() -> Iterator[Finding]:
-    """Look whether the store answers, have it take the metrics that wait, and look for runs whose process is gone."""
+    """Check that the store answers, deliver pending metrics, and look for runs whose process is dead."""
     from pipeline import tracking
 
     begun = time.monotonic()
@@ -22,10 +22,10 @@ def examine() -> Iterator[Finding]:
     except TrackingError as error:
         yield Finding("tracking", False, str(error))
         return
-    yield Finding("tracking", True, f"{client.tracking_uri} answers, in {time.monotonic() - begun:.1f} s")
+    yield Finding("tracking", True, f"{client.tracking_uri} answered in {time.monotonic() - begun:.1f} s")
     for run_id, process in dead:
         text = (
-            f"{run_id} says RUNNING, and {process} is gone; `dvc repro` goes on with what it left, "
-            "`pipeline doctor --mark-killed` gives it the status KILLED"
+            f"{run_id} has the status RUNNING, but {process} is dead; `dvc repro` resumes its training, "
+            "`pipeline doctor --mark-killed` sets the status to KILLED"
         )
         yield Finding("run", False, text)

@@ -1,4 +1,4 @@
-"""Trainings in progress: who is at them, what they take on disk, and the old ones."""
+"""Checks of unfinished trainings: their process, pending metrics and size on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DAY = 86_400
 
 
 def examine() -> Iterator[Finding]:
-    """Look at each training whose folder lies there."""
+    """Check each unfinished training."""
     found = Resumable.all()
     for work in found:
         about = f"{described(work)}, {size(work)}"
@@ -19,27 +19,25 @@ def examine() -> Iterator[Finding]:
         if trainer := work.trainer:
             yield Finding("training", True, f"{about}, is being trained by {trainer}")
         elif waiting or work.spool.status:
-            text = f"{about}, has {waiting} metrics that wait for the tracking store; the next stage delivers them"
+            text = f"{about}, has {waiting} metrics pending for the tracking store; the next stage delivers them"
             yield Finding("training", False, text)
         else:
-            yield Finding(
-                "training", True, f"{about}, idle for {work.idle / 3600:.1f} hours; the stage goes on from there"
-            )
+            yield Finding("training", True, f"{about}, idle for {work.idle / 3600:.1f} hours; `dvc repro` resumes it")
     if not found:
-        yield Finding("training", True, "none in progress")
+        yield Finding("training", True, "none unfinished")
 
 
 def old(days: float) -> list[Resumable]:
-    """Return the trainings that nobody is at, nor was for some days."""
+    """Return the trainings that have no process and have been idle for more than `days`."""
     return [work for work in Resumable.all() if not work.trainer and work.idle > days * DAY]
 
 
 def described(work: Resumable) -> str:
-    """Return which training it is."""
+    """Return the name, experiment and step of a training."""
     record = work.record
-    return f"{work.name} ({record.experiment if record else 'not begun'}, step {work.steps})"
+    return f"{work.name} ({record.experiment if record else 'not started'}, step {work.steps})"
 
 
 def size(work: Resumable) -> str:
-    """Return what it takes on disk."""
+    """Return the size of a training on disk, in MiB."""
     return f"{work.size / 2**20:.1f} MiB"

@@ -1,4 +1,4 @@
-"""A tiny repository in which DVC really runs, and what is asked of a finding about it."""
+"""A tiny repository in which DVC really runs, and helpers for the doctor's findings about it."""
 
 import os
 import subprocess
@@ -35,12 +35,12 @@ class Clone:
         (self.root / "dvc.yaml").write_text(STAGE.format(seconds))
 
     def __call__(self, script, at=None, ok=True):
-        """Run a shell script to its end and return what it said."""
-        said = self.root.parent / "said.txt"  # workers keep a pipe open
-        with said.open("w") as file:
+        """Run a shell script to its end and return its output."""
+        output = self.root.parent / "output.txt"  # workers keep a pipe open
+        with output.open("w") as file:
             ran = subprocess.run(["bash", "-euc", script], cwd=at or self.root, env=ENV, stdout=file, stderr=file)
-        assert (ran.returncode == 0) is ok, said.read_text()
-        return said.read_text()
+        assert (ran.returncode == 0) is ok, output.read_text()
+        return output.read_text()
 
     def start(self, script):
         return subprocess.Popen(script.split(), cwd=self.root, env=ENV, stdout=subprocess.DEVNULL)
@@ -54,7 +54,7 @@ class Clone:
         return wait_for(true, seconds, said=self.status)
 
     def processes(self, *words):
-        """Return the living processes that began here, whose command line has all of these words."""
+        """Return the live processes that started here and have all of these words in their command line."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -66,7 +66,7 @@ class Clone:
         return found
 
     def computing(self):
-        """Return executors that run their stage by now; one that has just forked another is none."""
+        """Return the executors that run their stage already, without one that has only forked another."""
         executors = self.processes("exec-run")
         return [process for process in executors if set(process.children()) - set(executors)]
 
@@ -76,7 +76,7 @@ def only(findings):
     return finding
 
 
-def cure(finding):
-    """Return the commands that a finding tells to run."""
+def fix(finding):
+    """Return the commands in a failed finding."""
     assert not finding.ok
     return "\n".join(line.strip() for line in finding.text.splitlines() if line.startswith("    "))

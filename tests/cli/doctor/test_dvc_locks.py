@@ -1,4 +1,4 @@
-"""What the doctor says of DVC's locks, by what DVC itself then does: tiny repositories, real processes, real kills."""
+"""The doctor's findings on DVC's locks, checked by what DVC itself then does: real processes and kills."""
 
 import json
 import os
@@ -6,13 +6,13 @@ import subprocess
 
 import psutil
 import pytest
-from clone import cure, only
+from clone import fix, only
 from dvc.repo import Repo
 
 from pipeline.cli.doctor import dvc
 
 
-def test_a_living_command_s_lock_is_well_and_a_dead_one_s_does_not_hinder(clone):
+def test_a_running_command_s_lock_passes_and_a_dead_one_s_does_not_block(clone):
     clone.lasts(60)
     assert only(dvc.locks(clone.root)).ok
     command = clone.start("dvc repro")
@@ -32,12 +32,12 @@ def test_the_repository_s_own_lock_is_seen_while_it_is_held_and_not_after(clone)
     with Repo(clone.root) as repo, repo.lock:
         finding = only(dvc.locks(clone.root))
         assert finding.ok
-        assert f"process {os.getpid()}, which lives" in finding.text
-    assert only(dvc.locks(clone.root)).text == "no command of DVC holds one"
+        assert f"process {os.getpid()}, which is running" in finding.text
+    assert only(dvc.locks(clone.root)).text == "no DVC command holds a lock"
 
 
 @pytest.mark.parametrize("zombie", [False, True])
-def test_a_dead_command_s_lock_hinders_while_its_number_is_taken_and_is_named_and_removed(clone, zombie):
+def test_a_dead_command_s_lock_blocks_while_its_pid_is_reused_and_is_named_and_removed(clone, zombie):
     other = subprocess.Popen(["sleep", "0" if zombie else "60"])
     try:
         clone.until(lambda: (psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE) is zombie)
@@ -46,7 +46,7 @@ def test_a_dead_command_s_lock_hinders_while_its_number_is_taken_and_is_named_an
         finding = only(dvc.locks(clone.root))
         assert f"DVC mistakes process {other.pid}" in finding.text
         assert "is busy" in clone("dvc repro", ok=False)
-        clone(cure(finding), at="/")
+        clone(fix(finding), at="/")
         clone("dvc repro")
     finally:
         other.kill()
@@ -57,12 +57,12 @@ def test_a_dead_command_s_lock_hinders_while_its_number_is_taken_and_is_named_an
     ("name", "text", "command"),
     [("rwlock", "", "dvc repro"), ("exps/rwlock", '{"write": 1}', "dvc exp run --queue -S x=1")],
 )
-def test_a_lock_that_was_half_written_hinders_and_is_named_and_removed(clone, name, text, command):
+def test_a_half_written_lock_blocks_and_is_named_and_removed(clone, name, text, command):
     lock = clone.root / ".dvc" / "tmp" / name
     lock.parent.mkdir(exist_ok=True)
     lock.write_text(text)
     finding = only(dvc.locks(clone.root))
     assert "is damaged" in finding.text
     clone(command, ok=False)
-    clone(cure(finding), at="/")
+    clone(fix(finding), at="/")
     clone(command)

@@ -1,4 +1,4 @@
-"""What the doctor says of DVC's queue, by what DVC itself then does: tiny repositories, real workers, real kills."""
+"""The doctor's findings on DVC's queue, checked by what DVC itself then does: real workers and kills."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clone import cure, only
+from clone import fix, only
 from dvc.repo import Repo
 
 from pipeline.cli.doctor import dvc
@@ -30,10 +30,10 @@ def test_a_task_whose_worker_died_as_it_took_it_is_named_and_freed_and_a_waiting
     with Repo(clone.root) as repo:
         app = repo.experiments.celery_queue.celery
         with app.connection_for_read() as connection, connection.channel() as channel:
-            assert channel.basic_get("celery")  # all that is left of such a worker: the task is out of the queue
+            assert channel.basic_get("celery")  # as such a worker leaves it: the task is out of the queue
     finding = only(dvc.queue(clone.root))
     assert "mine" in finding.text
-    clone(cure(finding), at="/")
+    clone(fix(finding), at="/")
     assert clone.status() == {}
     assert only(dvc.queue(clone.root)).ok
 
@@ -63,7 +63,7 @@ def test_a_killed_worker_s_task_is_named_freed_and_run_again_and_the_other_worke
     assert clone.status()[name] == "Running"
     assert only(dvc.queue(clone.root)).text == finding.text
 
-    clone(cure(finding), at="/")
+    clone(fix(finding), at="/")
     assert name not in clone.status()
     assert only(dvc.queue(clone.root)).ok
     assert not list((clone.root / ".dvc" / "tmp" / "exps").glob("tmp*"))
@@ -75,17 +75,17 @@ def test_a_killed_worker_s_task_is_named_freed_and_run_again_and_the_other_worke
 
 
 @pytest.mark.slow
-def test_a_task_that_computes_on_without_its_worker_is_named_and_queued_again_comes_from_the_cache(clone):
+def test_a_task_that_still_runs_without_its_worker_is_named_and_comes_from_the_cache_when_queued_again(clone):
     clone.lasts(8)
     clone("dvc exp run --queue -S x=1 -n mine && dvc queue start")
     (executor,) = clone.until(clone.computing)
     executor.parent().kill()
     finding = only(dvc.queue(clone.root))
-    assert f"process {executor.pid} computes on" in finding.text
+    assert f"process {executor.pid} still computes it" in finding.text
     clone.until(lambda: not clone.processes("exec-run"))
     assert clone.status() == {"mine": "Running"}
 
-    clone(cure(finding), at="/")
+    clone(fix(finding), at="/")
     assert clone.status() == {}
     assert not has_experiment(clone, "mine")
     clone("dvc exp run --queue -S x=1 -n mine && dvc queue start")
@@ -95,7 +95,7 @@ def test_a_task_that_computes_on_without_its_worker_is_named_and_queued_again_co
 
 
 @pytest.mark.slow
-def test_freeing_a_task_spares_a_process_that_took_its_number(clone):
+def test_freeing_a_task_spares_a_process_that_reused_its_pid(clone):
     clone.lasts(60)
     clone("dvc exp run --queue -S x=1 -n mine && dvc queue start")
     (executor,) = clone.until(clone.computing)
@@ -105,7 +105,7 @@ def test_freeing_a_task_spares_a_process_that_took_its_number(clone):
     innocent = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         note.write_text(json.dumps(json.loads(note.read_text()) | {"pid": innocent.pid}))
-        clone(cure(only(dvc.queue(clone.root))), at="/")
+        clone(fix(only(dvc.queue(clone.root))), at="/")
         assert clone.status() == {}
         assert innocent.poll() is None
     finally:

@@ -1,4 +1,4 @@
-"""What the doctor says of DVC's default remote, which is there, is not, or says nothing."""
+"""The doctor's findings on DVC's default remote: available, missing, or silent."""
 
 import http.server
 import socket
@@ -18,7 +18,7 @@ def test_a_repository_without_a_remote_is_well(clone):
     assert "dvc remote add -d" in finding.text
 
 
-def test_a_remote_in_a_folder_is_well_where_there_is_the_folder(clone):
+def test_a_remote_in_a_folder_passes_if_the_folder_exists(clone):
     store = clone.root.parent / "my store"
     clone(f"dvc remote add -d store '{store}'")
     missing = only(dvc.remote(clone.root))
@@ -38,7 +38,7 @@ def server():
     store.server_close()
 
 
-def test_an_http_remote_that_has_nothing_yet_is_well_and_its_password_is_not_said(clone):
+def test_an_empty_http_remote_passes_and_its_password_is_not_shown(clone):
     with server() as port:
         clone(f"dvc remote add -d store http://me:secret@127.0.0.1:{port}/data")
         finding = only(dvc.remote(clone.root))
@@ -55,7 +55,7 @@ def test_an_http_remote_that_is_down_is_not_taken_for_an_empty_one(clone, url):
     assert "dvc remote modify store url URL" in finding.text
 
 
-def test_a_remote_that_says_nothing_does_not_keep_the_doctor_waiting(clone, monkeypatch):
+def test_a_silent_remote_does_not_keep_the_doctor_waiting(clone, monkeypatch):
     monkeypatch.setattr(reach, "PATIENCE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         clone(f"dvc remote add -d store http://127.0.0.1:{silent.getsockname()[1]}/data")
@@ -70,5 +70,5 @@ def test_a_remote_that_says_nothing_does_not_keep_the_doctor_waiting(clone, monk
 def test_a_remote_that_is_set_up_wrongly_is_one_finding(clone, wrong):
     (clone.root / ".dvc" / "config").write_text(wrong)
     finding = only(dvc.remote(clone.root))
-    assert "DVC cannot use it" in finding.text
+    assert "DVC cannot use the default remote" in finding.text
     assert not finding.ok
