@@ -1,8 +1,8 @@
-"""A short set of ratios against those on record: `make bench-check` fails where one has fallen by more than a margin.
+"""A short set of ratios compared with recorded ones: `make bench-check` fails if one has fallen by more than a margin.
 
-A ratio is how many times as fast ours is as what it is held against, in turn on the same machine, so that it holds on
-others too, more or less; the margin is wide, for what else a machine does. Those on record are in recorded.json, those
-of training by the precision that the processor has; --record adds what is measured here.
+A ratio is the speed of ours over that of its counterpart, measured in turn on the same machine, so that it carries over
+to other machines approximately; the margin is wide because of other load. recorded.json holds the recorded ratios,
+those of training by the precision that the processor supports; --record updates it with the measured ones.
 Run from a workspace: python benchmarks/check.py [--rounds 3] [--margin 0.25] [--record]
 """
 
@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import prepare
-from evaluation import OURS, metrics
-from overhead import PYTHON, took
-from throughput import tasked, things
-from turns import Spread, fallen, in_turn, machine, ratios
+from evaluation import FIDELITY, OURS, metrics
+from library.commands import PYTHON, took
+from library.training import tasked
+from library.turns import Spread, fallen, in_turn, machine, ratios
+from throughput import things
 
 from pipeline.system import project
 from pipeline.training import environment
@@ -29,7 +30,7 @@ LIBRARIES = "import torch, pytorch_lightning, mlflow"
 
 
 def training(rounds: int) -> dict[str, Spread]:
-    """Hold training against the limit and the usual template."""
+    """Compare training with the limit and the usual template."""
     with tasked(project.workspace(), "vae", size=32, channels=1) as task:
         chosen = {name: each for name, each in things(task, 25, 5).items() if name in ("ours", "limit", "template")}
         taken, way = in_turn(chosen, rounds), environment.precision(task.params.runtime)
@@ -37,7 +38,7 @@ def training(rounds: int) -> dict[str, Spread]:
 
 
 def preparing(rounds: int, files: int = 2000) -> dict[str, Spread]:
-    """Hold prepare against a pass of ImageFolder."""
+    """Compare prepare with a pass of ImageFolder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         prepare.generate(folder, 0, files, 32)
@@ -46,13 +47,13 @@ def preparing(rounds: int, files: int = 2000) -> dict[str, Spread]:
 
 
 def scoring(rounds: int) -> dict[str, Spread]:
-    """Hold the metrics of features against torch-fidelity's."""
+    """Compare the metrics of features with torch-fidelity's."""
     taken = metrics(600, rounds)
-    return {"metrics against torch-fidelity": ratios(taken["torch-fidelity"], taken[OURS])}
+    return {"metrics against torch-fidelity": ratios(taken[FIDELITY], taken[OURS])}
 
 
 def starting(rounds: int) -> dict[str, Spread]:
-    """Hold the imports of train against those of its libraries, and help against Python's start."""
+    """Compare the imports of train with those of its libraries, and `pipeline --help` with Python's start."""
 
     def clock(code: str) -> Callable[[], float]:
         return lambda: took([PYTHON, "-c", code], project.workspace()).clock
@@ -71,11 +72,11 @@ def starting(rounds: int) -> dict[str, Spread]:
 
 
 def main() -> None:
-    """Measure, and compare, or record."""
+    """Measure and compare, or record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--margin", type=float, default=0.25, help="share of a ratio that it may lose")
-    parser.add_argument("--record", action="store_true", help="add what is measured to recorded.json")
+    parser.add_argument("--margin", type=float, default=0.25, help="share by which a ratio may fall")
+    parser.add_argument("--record", action="store_true", help="write the measured ratios to recorded.json")
     words = parser.parse_args()
     recorded: dict[str, float] = json.loads(RECORDED.read_text()) if RECORDED.is_file() else {}
     print(machine("pytorch-lightning", "mlflow"))
@@ -86,9 +87,9 @@ def main() -> None:
         recorded |= {name: round(each.median, 3) for name, each in found.items()}
         RECORDED.write_text(json.dumps(recorded, indent=2) + "\n")
     for name, spread in found.items():
-        print(f"{name}: {spread} times as fast, on record {recorded.get(name, 'not yet: --record adds it')}")
+        print(f"{name}: {spread} times as fast, recorded {recorded.get(name, 'not yet: --record adds it')}")
     lost = fallen(found, recorded, words.margin)
-    sys.exit(f"slower than on record by more than {words.margin:.0%}: {', '.join(lost)}" if lost else 0)
+    sys.exit(f"slower than recorded by more than {words.margin:.0%}: {', '.join(lost)}" if lost else 0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What tells a copier from a smooth model: the share of copies, against the rank statistic of C_T (Meehan et al. 2020).
+"""Whether a score distinguishes a copier from a smooth model: the share of copies, and the C_T of Meehan et al. 2020.
 
-The samples are those of model/, the same with every tenth replaced by an item of train, items of train alone, and those
-with a little noise; in the features of the extractor, and in pixels. C_T here is the probability that a sample lies
-nearer to train than an item of test does: 0.5 is innocent.
+The sets of samples are those of model/, the same with every tenth replaced by an item of train, items of train alone,
+and these with a little noise, in the features of the extractor and in pixels. C_T here is the probability that a sample
+lies nearer to train than an item of test does: 0.5 means no copying.
 Run from a workspace in which `dvc repro` ran: python benchmarks/copies.py [--samples 2000]
 """
 
@@ -21,17 +21,17 @@ from pipeline.models import storage
 from pipeline.system import project
 
 NOISE = 0.05
-"""Of each coordinate's standard deviation over train."""
+"""Standard deviation of the noise, as a share of each coordinate's over train."""
 
 
 def rank(train: NDArray[np.float64], test: NDArray[np.float64], samples: NDArray[np.float64]) -> float:
-    """Return the probability that a sample is nearer to train than an item of test; ties count half."""
+    """Return the probability that a sample is nearer to train than an item of test is; ties count half."""
     of_samples, of_test = (nearest(each, train)[0][:, None] for each in (samples, test))
     return float((of_samples < of_test.T).mean() + 0.5 * (of_samples == of_test.T).mean())
 
 
 def main() -> None:
-    """Print a line a set of samples and a space."""
+    """Print both scores of each set of samples in each space."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=2000)
     words = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What it costs that a training can be killed: the share of its seconds that goes into what makes it go on.
+"""The cost of surviving a kill: the share of a training's seconds that is spent so that it can resume.
 
-Two trainings timed against each other differ by a tenth on a machine of two cores whatever they do, which hides a
-hundredth. So the parts are timed within one training of the train stage's own code, with metrics going to a fresh
-SQLite store: checkpoints at their default interval and at each epoch's end, the hand-over of metrics to the spool, and
-generators made from seed and step. Beside them stands the processor time of the threads that send the metrics and
-heartbeats and watch the system, which any tracked training has: counted as if nothing else could run meanwhile.
+Whole trainings in turn differ by a tenth on a machine of two cores, which hides a hundredth. So the parts are timed
+within one training by the train stage's code, with metrics to a fresh SQLite store: checkpoints, at their default
+interval and at the end of each epoch; the hand-over of metrics to the spool; random generators made from seed and step.
+Reported beside them is the processor time of the threads that send metrics and heartbeats and watch the system, which
+any tracked training has, counted as if it never ran in parallel.
 Run from a workspace that has data/prepared:
 python benchmarks/durability.py [--family gan] [--epochs 8]
 """
@@ -12,16 +12,15 @@ python benchmarks/durability.py [--family gan] [--epochs 8]
 from __future__ import annotations
 
 import argparse
-import statistics
 import threading
 import time
 
 import numpy as np
 import psutil
 import pytorch_lightning as pl
-from parts import Parts
-from tracked import train
-from turns import machine
+from library.parts import Parts
+from library.training import train
+from library.turns import Spread, machine
 
 from pipeline.data import batches
 from pipeline.data.prepared import PreparedData
@@ -34,7 +33,7 @@ from pipeline.training.trainer import Checkpoints
 
 
 class Meter(pl.Callback):
-    """Notes the sums of the parts at the end of each epoch."""
+    """Records the seconds of the parts so far as each epoch begins."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -47,13 +46,13 @@ class Meter(pl.Callback):
         self.note()
 
     def note(self) -> None:
-        beside = {thread.native_id for thread in threading.enumerate()} - {threading.main_thread().native_id}
-        threads = [thread for thread in psutil.Process().threads() if thread.id in beside]
+        others = {thread.native_id for thread in threading.enumerate()} - {threading.main_thread().native_id}
+        threads = [thread for thread in psutil.Process().threads() if thread.id in others]
         processor = sum(thread.user_time + thread.system_time for thread in threads)
         self.notes.append(self.parts.seconds | {"threads": processor, "all": time.perf_counter()})
 
     def epochs(self) -> list[dict[str, float]]:
-        """Return the seconds of each part in each epoch but the first."""
+        """Return the seconds of each part in each epoch except the first."""
         pairs = zip(self.notes[1:], self.notes[2:], strict=False)
         return [{part: after[part] - before[part] for part in before} for before, after in pairs]
 
@@ -76,10 +75,10 @@ def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
 
 
 def main() -> None:
-    """Measure, and print each part's share of the seconds that would be left without any."""
+    """Measure, and print each part's share relative to the seconds of the rest."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=sorted(families.FAMILIES), default="vae")
-    parser.add_argument("--epochs", type=int, default=8, help="epochs that are timed, after one that is not")
+    parser.add_argument("--epochs", type=int, default=8, help="timed epochs, after one that is not timed")
     words = parser.parse_args()
     print(machine("pytorch-lightning", "mlflow"))
     workspace = project.workspace()
@@ -96,7 +95,8 @@ def main() -> None:
         shares = ", ".join(f"{part} {seconds:.3f} s" for part, seconds in epoch.items())
         print(f"{whole:.2f} s an epoch: {shares}, {alone[-1]:.1%}; with {threads:.3f} s of threads, {tracked[-1]:.1%}")
     for name, costs in (("durability", alone), ("with tracking", tracked)):
-        print(f"{words.family}, {name}: median {statistics.median(costs):.1%} ({min(costs):.1%} to {max(costs):.1%})")
+        median, least, most = Spread.of(costs)
+        print(f"{words.family}, {name}: median {median:.1%} ({least:.1%} to {most:.1%})")
 
 
 if __name__ == "__main__":

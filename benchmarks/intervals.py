@@ -1,7 +1,7 @@
-"""How often intervals of 95 % hold the expectation of their score, on normal data, and how wide they are for that.
+"""How often intervals of 95 % contain the expectation of their score, on normal data, and how wide they are.
 
-The Frechet distance that is extrapolated to infinitely many samples, and the share of copies, are held against what
-they truly are; the others against their mean over all rounds.
+The expectation is known for the extrapolated Frechet distance and for the share of copies; for the others it is their
+mean over all rounds.
 python benchmarks/intervals.py [--rounds 200]
 """
 
@@ -22,7 +22,7 @@ FEATURES, ITEMS = 5, 500
 
 
 def estimates(rng: np.random.Generator, mixing: np.ndarray) -> dict[str, Estimate]:
-    """Return scores of one draw of real items and samples."""
+    """Return the scores of one draw of real items and samples."""
     real, samples = rng.normal(size=(ITEMS, FEATURES)), rng.normal(size=(ITEMS, FEATURES)) @ mixing.T + 0.2
     train = rng.normal(size=(3 * ITEMS, FEATURES))
     return {
@@ -35,7 +35,7 @@ def estimates(rng: np.random.Generator, mixing: np.ndarray) -> dict[str, Estimat
 
 
 def main() -> None:
-    """Simulate, and print a line a score."""
+    """Simulate, and print a line for each score."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     words = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> None:
         truth = truths.get(name, values.mean())
         held = ((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean()
         spread, width = values.std(), np.diff(bounds).mean() / 3.92
-        print(f"{name:22} held {held:.3f}, spread {spread:.4f}, as the intervals say {width:.4f}", flush=True)
+        print(f"{name:22} held {held:.3f}, spread {spread:.4f}, estimated by the intervals {width:.4f}", flush=True)
 
 
 if __name__ == "__main__":

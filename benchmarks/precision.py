@@ -1,8 +1,8 @@
-"""Scores of models that were trained with bfloat16, beside those of float32, for each content and family.
+"""Scores of models trained with bfloat16 and with float32, for each content and family.
 
-Data, extractor, order and noise are the same; each round has another seed of the training, so that what bfloat16
-changes stands beside what a seed changes. The stages are those of the pipeline, with default params but for the epochs.
-A processor without instructions for bfloat16 has nothing to compare.
+Dataset, extractor, order and noise are the same. Each round has another training seed, so that the effect of bfloat16
+can be compared with that of a seed. The stages run with default params except the epochs. On a processor without
+instructions for bfloat16 there is nothing to compare.
 Run from a workspace: python benchmarks/precision.py [--contents text code] [--families gan] [--epochs 5] [--rounds 2]
 """
 
@@ -12,8 +12,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from turns import Spread, machine
-from workspaces import change, prepared, stage
+from library.turns import machine, spreads
+from library.workspaces import change, prepared, stage
 
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation.scores import read_scores
@@ -27,7 +27,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def scored(folder: Path, names: list[str]) -> dict[str, float]:
-    """Train and evaluate in a workspace, and return those of the scores that the model has."""
+    """Train and evaluate in a workspace, and return the named scores that the model has."""
     for each in ("train", "evaluate"):
         stage(each, folder)
     scores = read_scores(folder)
@@ -35,7 +35,7 @@ def scored(folder: Path, names: list[str]) -> dict[str, float]:
 
 
 def compared(folder: Path, family: str, rounds: int) -> None:
-    """Print the scores of a family's models in both precisions, trained in turn."""
+    """Train a family in both precisions in turn, and print the scores."""
     content = PreparedData.open(folder).content
     names = [f"{content.distance}_in_domain", "reconstruction_loss", f"bits_per_{content.unit}"]
     found: dict[str, list[dict[str, float]]] = {precision: [] for precision in PRECISIONS}
@@ -44,12 +44,11 @@ def compared(folder: Path, family: str, rounds: int) -> None:
             change(folder, {"family": family, "seed": seed, "runtime.precision": precision})
             scores.append(scored(folder, names))
     for precision, scores in found.items():
-        told = (f"{name} {Spread.of([each[name] for each in scores])}" for name in scores[0])
-        print(f"{content.name}, {family}, {precision}: {', '.join(told)}", flush=True)
+        print(f"{content.name}, {family}, {precision}: {spreads(scores)}", flush=True)
 
 
 def main() -> None:
-    """Compare, content by content."""
+    """Compare both precisions for each content and family."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contents", nargs="+", choices=list(SOURCES), default=list(SOURCES))
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
@@ -59,7 +58,7 @@ def main() -> None:
     runtime = Params.load(project.workspace()).runtime.model_copy(update={"precision": "auto"})
     print(machine("pytorch-lightning"))
     if environment.precision(runtime) != "bf16-mixed":
-        print("no instructions for bfloat16 here: `auto` is float32")
+        print("this processor has no instructions for bfloat16, so `auto` is float32: nothing to compare")
         return
     for content in words.contents:
         with tempfile.TemporaryDirectory() as name:

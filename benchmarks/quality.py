@@ -1,11 +1,10 @@
-"""Time to quality: the `train` stage, cut short, against what people would use instead, given five minutes.
+"""Time to quality: the `train` stage with few epochs, against other people's models trained for five minutes.
 
-The opponents are pythae's VAE with its default convolutional networks and trainer, and a plain DCGAN (Radford et al.
-2016) for the GAN. Theirs is the time within the loop of training; ours is that of the whole stage, from the start of
-its process to the model on disk, with tracking and checkpoints. All are scored in one way: fid_in_domain of as many
-samples as there are items of test, and for the VAE reconstruction_loss over all of test. Samples are each one's own:
-pythae's from N(0, I), ours from the mixture that training ends with; what ours score from N(0, I) is told beside.
-Each round has another seed for both.
+The other models are pythae's VAE with its default convolutional networks and trainer, and for the GAN a plain DCGAN
+(Radford et al. 2016). Their time is that of the training loop; ours is that of the whole stage, from the start of its
+process to the model on disk, with tracking and checkpoints. All are scored alike: fid_in_domain of as many samples as
+test has items, and for the VAE reconstruction_loss over all of test. pythae's samples are drawn from N(0, I), ours from
+the mixture that training ends with, and for comparison from N(0, I) too. Each round has another seed for both.
 Run from a workspace: python benchmarks/quality.py [--family gan] [--epochs 3] [--rounds 2] [--source fashion-mnist]
 """
 
@@ -14,16 +13,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from opponents import Pixels, Trained, autoencoder, dcgan
-from turns import Spread, machine, ratios
-from workspaces import change, prepared, stage
+from library.dcgan import dcgan
+from library.pythae_vae import autoencoder
+from library.trained import Pixels, Trained
+from library.turns import machine, ratios, spreads
+from library.workspaces import change, prepared, stage
 
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import extractors
@@ -36,7 +37,7 @@ from pipeline.system import project
 from pipeline.system.rng import torch_rng
 
 EPOCHS = {"vae": 1, "gan": 2}
-"""Of ours, which are enough to be better than what it is held against."""
+"""Epochs of ours that are enough for better scores than the other model's."""
 
 
 def ours(folder: Path, seed: int) -> Trained:
@@ -48,11 +49,11 @@ def ours(folder: Path, seed: int) -> Trained:
     model = storage.load(folder / project.MODEL)
     spec = model.content.spec
 
+    @torch.no_grad()
     def reconstruct(array: Pixels) -> Pixels:
         rng = torch_rng(0, "reconstruct")
         parts = (spec.scale(torch.from_numpy(np.array(part))) for part in np.array_split(array, 20))
-        with torch.no_grad():
-            return np.concatenate([spec.quantise(model.family.reconstruct(x, rng)) for x in parts])
+        return np.concatenate([spec.quantise(model.family.reconstruct(x, rng)) for x in parts])
 
     @torch.no_grad()
     def normal(n: int) -> Pixels:
@@ -64,7 +65,7 @@ def ours(folder: Path, seed: int) -> Trained:
 
 
 def score(trained: Trained, data: PreparedData, features: Path) -> dict[str, float]:
-    """Return its seconds, fid_in_domain, and reconstruction_loss of what reconstructs, over all of test."""
+    """Return a model's seconds, fid_in_domain, and reconstruction_loss over all of test if it reconstructs."""
     test, reference = np.array(data.array("test")), Reference.read(features)
     extractor = extractors.load(features, data.spec)
 
@@ -81,24 +82,18 @@ def score(trained: Trained, data: PreparedData, features: Path) -> dict[str, flo
     return found
 
 
-def shown(name: str, scores: Sequence[Mapping[str, float]]) -> None:
-    """Print what one of them scored in all rounds so far."""
-    spreads = {key: Spread.of([each[key] for each in scores]) for key in scores[0]}
-    print(f"{name}: " + ", ".join(f"{key} {spread}" for key, spread in spreads.items()), flush=True)
-
-
 def better(mine: Mapping[str, float], theirs: Mapping[str, float]) -> bool:
-    """Return whether ours is at least as good in all that the other was scored in."""
+    """Return whether ours is at least as good in every score that the other model has."""
     return all(mine[key] <= value for key, value in theirs.items() if key != "seconds")
 
 
 def main() -> None:
-    """Train both, score both, round by round, and print who was how good after which time."""
+    """Train and score both, round by round, and print their scores and their seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=list(EPOCHS), default="vae")
     parser.add_argument("--epochs", type=int, help="of ours; 1 of the VAE and 2 of the GAN by default")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=300, help="that the opponent trains")
+    parser.add_argument("--seconds", type=float, default=300, help="of training of the other model")
     parser.add_argument("--source", default="fashion-mnist")
     words = parser.parse_args()
     opponent = {"vae": "pythae's VAE", "gan": "a plain DCGAN"}[words.family]
@@ -113,8 +108,7 @@ def main() -> None:
         for seed in range(words.rounds):
             mine.append(score(ours(folder, seed), data, features))
             theirs.append(score(train(data, seconds=words.seconds, seed=seed), data, features))
-            shown("ours", mine)
-            shown(opponent, theirs)
+            print(f"ours: {spreads(mine)}\n{opponent}: {spreads(theirs)}", flush=True)
     share = ratios(*([each["seconds"] for each in scores] for scores in (mine, theirs)))
     good = sum(map(better, mine, theirs))
     print(f"ours is as good in {good} of {words.rounds} rounds, in {share} of the time")

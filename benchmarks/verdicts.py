@@ -1,8 +1,8 @@
-"""How often a verdict is wrong on two models that are equal, and how often it is found on two that differ a little.
+"""How often a verdict is wrong on two equal models, and how often it finds a small difference.
 
-Real items and samples are drawn from normals of 16 features, the samples of both models from the same that is a little
-off the real one; then b's is moved a part of the way to the real one. Reconstruction errors are log-normal, correlated
-over items as those of two models are, and b's are a little smaller.
+Real items have 16 normal features; the samples of both models come from a normal that is a little off. In further runs
+b's normal is moved part of the way to the real one. Reconstruction errors are log-normal, correlated over items as
+those of two models are, and b's are smaller by the same share.
 python benchmarks/verdicts.py [--rounds 300]
 """
 
@@ -26,13 +26,13 @@ from pipeline.registry.comparison import compare
 
 FEATURES, REAL, SAMPLES, TRAIN = 16, 600, 600, 1800
 OFF = 0.3
-"""How far each feature's mean of the models is from the real one, in standard deviations."""
+"""Distance of each feature's mean in a from the real one, in standard deviations."""
 
 
 def evidence(
     real: NDArray[np.float64], train: NDArray[np.float64], samples: NDArray[np.float64], errors: NDArray[np.float64]
 ) -> Evidence:
-    """Return what an evaluation would leave."""
+    """Return the evidence that an evaluation would save."""
     estimates = {
         "fid_in_domain": frechet(real, samples),
         "kid_in_domain": kid(real, samples),
@@ -44,7 +44,7 @@ def evidence(
 
 
 def rates(rounds: int, gain: float) -> dict[str, Counter[str]]:
-    """Return how often each verdict came, by score, where b is by `gain` nearer to the truth than a."""
+    """Count the verdicts on each score if b is nearer to the real items than a by a share of `gain`."""
     found: dict[str, Counter[str]] = {}
     for turn in trange(rounds, desc=f"b better by {gain:.0%}"):
         rng = np.random.default_rng([turn, int(1000 * gain)])
@@ -61,7 +61,7 @@ def rates(rounds: int, gain: float) -> dict[str, Counter[str]]:
 
 
 def main() -> None:
-    """Simulate, and print the rates."""
+    """Simulate, and print the rate of each verdict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=300)
     words = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A version of a model behind `mlflow models serve`, and questions to it."""
+"""A registered version served by `mlflow models serve`, and requests to it."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ PATIENCE = 120
 
 @contextlib.contextmanager
 def answering(folder, uri, env):
-    """Serve the model of a URI, and yield where it answers."""
+    """Serve the model of a URI, and yield the address for requests."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -36,7 +36,7 @@ def answering(folder, uri, env):
 
 
 def ask(url, body, kind="application/json"):
-    """Return the status and what was answered, a text or values."""
+    """Send a request, and return the status with the predictions, or with the error message."""
     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": kind})
     try:

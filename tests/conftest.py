@@ -1,3 +1,5 @@
+"""Small families and contents for all tests, and protection of the signal handlers."""
+
 import signal
 from dataclasses import dataclass, field
 
@@ -12,16 +14,16 @@ from pipeline.contents.text.content import TextContent
 from pipeline.models import families
 from pipeline.models.saved import SavedModel
 
-# tensors are so small here that a second thread only waits
+# tensors are so small here that a second thread only adds overhead
 torch.set_num_threads(1)
 
-# A shell that runs this in the background has it ignore SIGINT, and every child would inherit that
+# a shell that runs the tests in the background makes them ignore SIGINT, which every child would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
 class Toy:
-    """Small images, and families for them that are the same each time."""
+    """Small images, and families for them with the same initial weights each time."""
 
     channels: int = 1
     content: ImageContent = field(init=False)
@@ -31,7 +33,7 @@ class Toy:
         self.spec = self.content.spec
 
     def items(self, n, seed=0):
-        """Return stored images of a bright bar, upright or flat, (n, channels, 16, 16) uint8."""
+        """Return stored images of a vertical or horizontal bright bar, (n, channels, 16, 16) uint8."""
         rng = np.random.default_rng(seed)
         found = rng.integers(0, 40, (n, *self.spec.shape), np.uint8)
         for i, at in enumerate(rng.integers(2, 14, n)):
@@ -40,17 +42,17 @@ class Toy:
         return found
 
     def x(self, n, seed=0):
-        """Return such images scaled, as a family takes them."""
+        """Return these images scaled, as a family takes them."""
         return self.spec.scale(torch.from_numpy(self.items(n, seed)))
 
     def family(self, name, **changes):
-        """Return a family, its weights seeded."""
+        """Return a family with seeded weights."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return families.build(name, changed(SETTINGS[name], changes), self.spec)
 
     def about(self, name, **changes):
-        """Return what model.json says of it."""
+        """Return the content of model.json for a family."""
         params = {
             "seed": 0,
             "family": name,
@@ -63,7 +65,7 @@ class Toy:
 
 
 class Words(Toy):
-    """Short texts of a word that is said again and again, and families for them that are the same each time."""
+    """Short texts that repeat one word, and families for them with the same initial weights each time."""
 
     def __post_init__(self):
         self.content = TextContent(16, "bytes", 1024, "text", 0)
@@ -75,7 +77,7 @@ class Words(Toy):
         return np.tile(np.pad(words, ((0, 0), (0, 1)), constant_values=ord(" ")), (1, 4))
 
     def about(self, name, **changes):
-        """Return what model.json says of it."""
+        """Return the content of model.json for a family."""
         section = {"length": 16, "vocabulary": "bytes", "vocabulary_size": 1024, "field": "text", "most": 0}
         params = {"content": "text", "family": name, "text": section, name: SETTINGS[name] | changes}
         return SavedModel(name, "text", params, "d" * 64)
@@ -83,7 +85,7 @@ class Words(Toy):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Let no command that is tried here change how the tests themselves answer signals."""
+    """Restore the signal handlers and the timer of the tests, which the tested commands may change."""
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -109,7 +111,7 @@ def words():
 
 @pytest.fixture(scope="session")
 def registered(tmp_path_factory):
-    """A workspace whose model is a version in a registry; tests only read it."""
+    """A workspace whose model is registered as a version; tests only read it."""
     folder = tmp_path_factory.mktemp("registered")
     register_twice(folder)
     return folder

@@ -1,4 +1,4 @@
-"""What JSON that stages leave has to say at least."""
+"""The fields that the stages' JSON must have at least."""
 
 DATASET = {
     "seed": 0,

@@ -11,14 +11,14 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 
 class Blank(FeatureExtractorInceptionV3):
-    """The network with the weights that it was initialised with."""
+    """The network with its initial weights."""
 
     def load_state_dict(self, *_, **__):
         pass
 
 
 def nothing():
-    """Return a file of weights that holds none."""
+    """Return a file of weights without any."""
     file = io.BytesIO()
     torch.save({}, file)
     file.seek(0)
@@ -27,9 +27,9 @@ def nothing():
 
 @torch.no_grad()
 def write(path, n=8, seed=0):
-    """Write weights whose batch normalisation fits what n random images of coloured patches make of them.
+    """Write random weights, with batch normalisation calibrated on n random images of coloured patches.
 
-    So features of images vary, and neither vanish nor grow with depth.
+    So features vary between images, and neither vanish nor grow with depth.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Files of params that a test changes."""
+"""params.yaml with changes, and the fields that it may have."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 def fields(section=Params, prefix=""):
-    """Yield the path, type and bounds of every field that is no section."""
+    """Yield the path, type and bounds of every field that is not a section."""
     for name, field in section.model_fields.items():
         path, kind = f"{prefix}{field.alias or name}", field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
@@ -27,7 +27,7 @@ NUMBERS = {path: (kind, bounds) for path, kind, bounds in fields() if kind in (i
 
 
 def changed(path, value):
-    """Return the shipped parameters with one of them changed."""
+    """Return the shipped params with one of them changed."""
     *sections, last = path.split(".")
     tree = yaml.safe_load(yaml.safe_dump(SHIPPED))
     section = tree

@@ -1,4 +1,4 @@
-"""A workspace whose model is a version in a real MLflow registry."""
+"""A workspace whose model is registered as a version in a real MLflow registry."""
 
 import json
 import os
@@ -72,14 +72,14 @@ RunRecord(str(seed) * 32, data.about["source"], str(seed) * 16).write(Path())
 
 
 def evaluate(folder, scores, protocol):
-    """Leave what an evaluation leaves for `register`."""
+    """Write the files that an evaluation leaves for `register`."""
     (folder / "reports/evaluate/scores.json").write_text(json.dumps(scores))
     found = {name: Estimate(value) for name, value in scores.items() if not name.endswith(("_low", "_high"))}
     Evidence(protocol, found).write(folder / "reports/evaluate")
 
 
 def register_twice(folder):
-    """Make a folder a committed workspace in which an untrained model was registered, twice."""
+    """Make a folder a committed workspace, and register an untrained model there twice."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["register"]["name"] = NAME
     params["vae"] |= {"latent_dim": 4, "width": 8, "blocks": 0, "components": 2}

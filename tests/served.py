@@ -1,4 +1,4 @@
-"""A model, and the same one as MLflow loads it."""
+"""A saved model, and the same model loaded by MLflow."""
 
 import mlflow.pyfunc
 
@@ -7,7 +7,7 @@ from pipeline.serving import pyfunc
 
 
 def as_pyfunc(folder, toy, family):
-    """Save the untrained model of a family in a folder; return it, and what MLflow loads."""
+    """Save an untrained model of a family in a folder, and return it with the pyfunc that MLflow loads."""
     (folder / "model").mkdir()
     storage.save(folder / "model", toy.family(family), toy.about(family))
     model = storage.load(folder / "model")

@@ -1,4 +1,4 @@
-"""The smallest families that do all that large ones do."""
+"""Settings of the smallest families that have every feature of large ones."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What dvc.yaml says of each stage."""
+"""The stages of dvc.yaml, and the paths that they name."""
 
 import os
 import re
@@ -17,7 +17,7 @@ ENV = {name: value for name, value in os.environ.items() if not name.startswith(
 
 
 def filled(text, params):
-    """Return a path of dvc.yaml with its ${…} taken from params."""
+    """Return a path of dvc.yaml with each ${…} replaced by the value from params."""
 
     def look_up(found):
         value = params
@@ -29,7 +29,7 @@ def filled(text, params):
 
 
 def paths(stage, *kinds, params=PARAMS):
-    """Return the paths that a stage names under some keys of dvc.yaml, as seen from the root."""
+    """Return the paths that a stage names under some keys of dvc.yaml, relative to the root."""
     about = STAGES[stage]
     named = [each for kind in kinds for each in about.get(kind, [])]
     named = [next(iter(each)) if isinstance(each, dict) else each for each in named]

@@ -1,4 +1,4 @@
-"""What dvc.yaml names for each stage is what the stage imports and reads of params.yaml, and nothing else."""
+"""dvc.yaml names for each stage exactly the code that it imports and the params that it reads."""
 
 import ast
 import hashlib
@@ -21,13 +21,13 @@ ALIASES = {
     "of_features": {"seed", "features"},
     "of_model": OF_DATA | {"family", "train", "${family}"},
 }
-"""What `Params` calls some of the file's names, or several of them together."""
+"""Attributes of `Params` that stand for other names of the file, or for several."""
 RUNTIME = "runtime"
 LOADED = "import sys, pipeline.stages.{}\nprint(*[name for name in sys.modules if name.split('.')[0] == 'pipeline'])"
 
 
 def module_files(names):
-    """Return the files of modules of this package, seen from the root."""
+    """Return the files of modules of this package, relative to the root."""
     places = [ROOT.joinpath(*name.split(".")) for name in names]
     found = [place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in places]
     return {path.relative_to(ROOT).as_posix() for path in found}
@@ -42,7 +42,7 @@ def test_every_stage_has_its_module_and_every_module_its_stage():
     modules = {path.stem for path in (ROOT / "pipeline/stages").glob("*.py")} - {"__init__"}
     assert modules == set(STAGES)
     for stage, about in STAGES.items():
-        # the shell that DVC starts becomes the stage, which then sees its end, as the stage's parent is DVC itself
+        # exec makes DVC itself the parent of the stage, so that the stage notices the end of DVC
         assert about["cmd"].rpartition(" && ")[2] == f"exec env PIPELINE_PARENT=$PPID python -m pipeline.stages.{stage}"
 
 
@@ -52,15 +52,15 @@ def test_every_stage_names_its_code_as_one_dependency(stage):
     assert named == ({f"reports/validate/code/{stage}.json"} if stage in dependencies.STAGES else {"pipeline"})
 
 
-def test_validate_leaves_the_code_of_each_stage():
+def test_validate_writes_the_digests_of_each_stages_code():
     assert paths("validate", "outs") == {f"reports/validate/code/{stage}.json" for stage in dependencies.STAGES}
 
 
 @pytest.mark.parametrize("stage", dependencies.STAGES)
 def test_no_module_that_a_stage_loads_is_missing_from_its_code(code, stage):
-    said = subprocess.run([sys.executable, "-c", LOADED.format(stage)], cwd=ROOT, capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
-    loaded = module_files(said.stdout.split())
+    done = subprocess.run([sys.executable, "-c", LOADED.format(stage)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = module_files(done.stdout.split())
     assert f"pipeline/stages/{stage}.py" in loaded
     assert loaded - code[stage].keys() == set()
 
@@ -72,7 +72,7 @@ def test_no_module_that_a_stage_imports_later_is_missing_from_its_code(code, sta
     assert module_files(imported) - code[stage].keys() == set()
 
 
-def test_what_a_stage_does_not_import_is_none_of_its_code(code):
+def test_modules_that_a_stage_does_not_import_are_not_in_its_code(code):
     assert "pipeline/evaluation/report.py" in code["evaluate"]
     assert not code["train"].keys() & {
         "pipeline/evaluation/report.py",
@@ -97,19 +97,19 @@ def test_the_digests_of_code_are_those_of_its_files(code):
         ("register", ("torch", "matplotlib")),
     ],
 )
-def test_no_stage_waits_for_the_import_of_what_it_does_without(stage, heavy):
+def test_no_stage_imports_a_heavy_package_that_it_does_not_use(stage, heavy):
     code = f"import sys, pipeline.stages.{stage}\nprint([name for name in {heavy} if name in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def params_read(stage):
-    """Return the attributes of `params` that a stage reads, under dvc.yaml's names; `params` itself goes nowhere."""
+    """Return the params that a stage reads, by dvc.yaml's names; fail if it passes `params` itself on."""
     tree = ast.parse((ROOT / f"pipeline/stages/{stage}.py").read_text())
     bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == "params" and isinstance(node.ctx, ast.Load):
-            assert id(node) in bases, f"line {node.lineno} of stage {stage} hands all params on"
+            assert id(node) in bases, f"line {node.lineno} of stage {stage} passes all params on"
     read = {
         node.attr
         for node in ast.walk(tree)
@@ -124,8 +124,8 @@ def params_named(stage):
     return {name for each in named for name in ([each] if isinstance(each, str) else next(iter(each.values())))}
 
 
-@pytest.mark.parametrize("stage", [each for each in STAGES if each != "validate"])  # which depends on the whole file
-def test_params_that_a_stage_reads_are_those_that_it_names(stage):
+@pytest.mark.parametrize("stage", [each for each in STAGES if each != "validate"])  # it depends on the whole file
+def test_a_stage_names_exactly_the_params_that_it_reads(stage):
     assert params_read(stage) - {RUNTIME} == params_named(stage)
 
 

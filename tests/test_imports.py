@@ -1,4 +1,4 @@
-"""The import layers: kept, and a break of each is noticed."""
+"""The import layers hold, and lint-imports detects a break of each."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def lint_imports(folder):
 
 
 def with_line(tmp_path, name="", line=""):
-    """Copy the package and its contracts, with a line added to one file."""
+    """Copy the package and its contracts, add a line to one file, and return the copy."""
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
     if name:
@@ -50,7 +50,7 @@ def test_import_that_breaks_a_contract_is_refused(tmp_path, name, line, contract
     assert re.search(rf"^{contract} BROKEN\b", done.stdout, re.MULTILINE), done.stdout
 
 
-def test_byte_code_that_finds_no_room_is_not_left_cut_short(tmp_path):
+def test_byte_code_is_not_left_truncated_on_a_full_disk(tmp_path):
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); import pipeline.system.processes"
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

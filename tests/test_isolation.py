@@ -1,4 +1,4 @@
-"""Each stage in a folder that holds what dvc.yaml names for it, and the code that it imports."""
+"""Each stage runs in a folder with only the files that dvc.yaml names for it and the code that it imports."""
 
 import gzip
 import json
@@ -44,13 +44,13 @@ finally:
 """
 HANDED_OVER = ("dataset.json", "train.npy", "test.npy", "extractor.json", "model.json", "weights.safetensors")
 OURS = ("params.yaml", "pipeline", "data/weights")
-"""What is in the repository, and no stage made."""
+"""Paths of the repository that no stage makes."""
 CODE = "reports/validate/code/{}.json"
 EXEMPT = ("params.yaml", "dvc.yaml", ".git", ".pipeline", "mlflow.db")
 
 
 def small_source(folder):
-    """Write the first 600 images of the embedded set."""
+    """Write the first 600 images of the embedded dataset."""
     folder.mkdir(parents=True)
     for kind, size in (("images-idx3", 28 * 28), ("labels-idx1", 1)):
         name = f"t10k-{kind}-ubyte.gz"
@@ -62,9 +62,9 @@ def small_source(folder):
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory):
-    """What became of each stage in a folder where everything that dvc.yaml does not name for it is absent or empty.
+    """Results of each stage in a folder where every file that dvc.yaml does not name for it is absent or empty.
 
-    That is: how it ended, which files below that folder it opened to read, and what it left.
+    Each has the exit code with stderr, the files below that folder that it opened to read, and the missing outs.
     """
     base = tmp_path_factory.mktemp("bare")
     params = {
@@ -114,9 +114,9 @@ def traces(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_makes_its_outs_from_what_it_names_alone(traces, stage):
-    code, said = traces[stage]["ended"]
-    assert code == 0, said
+def test_stage_makes_its_outs_from_the_files_that_it_names_alone(traces, stage):
+    code, errors = traces[stage]["ended"]
+    assert code == 0, errors
     assert traces[stage]["missing"] == []
 
 
@@ -125,11 +125,11 @@ def test_stage_makes_its_outs_from_what_it_names_alone(traces, stage):
 def test_no_file_is_read_that_the_stage_does_not_name(traces, stage):
     def named(path):
         place = Path(path)
-        # an out is written in .<name>.new beside its place before it takes it
+        # an out is written to .<name>.new beside its place, then renamed
         taken = Path(*(re.sub(r"^\.(.+)\.new$", r"\1", part) for part in place.parts))
         code = place.suffix in (".py", ".pyc") and place.parts[0] == "pipeline"
         return path.startswith(EXEMPT) or code or any(taken.is_relative_to(each) for each in traces[stage]["named"])
 
     read = traces[stage]["read"]
-    assert read, "nothing was watched"
+    assert read, "no file was traced"
     assert [path for path in read if not named(path)] == []

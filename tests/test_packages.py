@@ -1,4 +1,4 @@
-"""The packages that the project asks for, and the versions that are pinned."""
+"""The packages that the project requires, and their pinned versions."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Small trainings on real images: their scores stay in recorded bands, and leave them without any term of a loss."""
+"""Small trainings on real images: scores stay in recorded bands, and leave them if a term of the loss is missing."""
 
 import copy
 import shutil
@@ -44,12 +44,12 @@ BANDS = {
     },
     "gan": {"fid_in_domain": (6, 19), "coverage": (0.11, 0.25), "reconstruction_loss": (0.05, 0.07)},
 }
-"""Three standard deviations of the scores of five seeds to either side: another processor is like another seed."""
+"""Mean of five seeds plus and minus three standard deviations: another processor has an effect like another seed."""
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A workspace with small images, prepared, and their extractor."""
+    """A workspace with prepared small images and their extractor."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "data").mkdir()
     (folder / "data" / "raw").symlink_to(ROOT / "data" / "raw")
@@ -63,7 +63,7 @@ def small(tmp_path_factory):
 
 
 def outside(workspace, name, checkpoints, precision="32-true"):
-    """Train a family, and return the scores that are not in its bands."""
+    """Train a family, and return the scores outside its bands."""
     data = PreparedData.open(workspace)
     settings = TrainParams(**SMALL["train"] | {"epochs": EPOCHS[name]})
     batches = Batches(data.array("train"), settings.batch_size, 0, lambda: game.done)
@@ -97,7 +97,7 @@ def without_likelihood(self, player, batch, noise, progress):
 
 
 def critic_of(on_data, on_samples):
-    """Return hinge losses whose terms have these weights for the critic."""
+    """Return a loss of the GAN in which the terms of the critic's hinge loss have these weights."""
 
     def loss(self, player, batch, noise, progress):
         if player == "generator":
@@ -111,7 +111,7 @@ def critic_of(on_data, on_samples):
     return loss
 
 
-def with_the_generator_turned_round(self, player, batch, noise, progress):
+def with_the_generators_sign_flipped(self, player, batch, noise, progress):
     whole = WHOLE["gan"](self, player, batch, noise, progress)
     return Losses(-whole.total if player == "generator" else whole.total)
 
@@ -122,7 +122,7 @@ BROKEN = [
     pytest.param(Vae, without_likelihood, id="vae without its likelihood"),
     pytest.param(Gan, critic_of(0, 1), id="gan whose critic sees no data"),
     pytest.param(Gan, critic_of(1, 0), id="gan whose critic sees no samples"),
-    pytest.param(Gan, with_the_generator_turned_round, id="gan whose generator helps the critic"),
+    pytest.param(Gan, with_the_generators_sign_flipped, id="gan whose generator helps the critic"),
 ]
 
 

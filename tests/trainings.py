@@ -1,4 +1,4 @@
-"""Small trainings, whole or cut off, for the tests of what makes a training go on."""
+"""Small trainings, complete or interrupted, for the tests of resuming."""
 
 import pytest
 import pytorch_lightning as pl
@@ -19,11 +19,11 @@ RUNTIME = RuntimeParams(accelerator="cpu", devices=1, nodes=1, precision="32-tru
 
 
 class Stopped(BaseException):
-    """What ends a process that is killed."""
+    """Simulates a kill of the process."""
 
 
 class StopAfter(pl.Callback):
-    """Ends the training, as a kill would, after a step and the checkpoint of that step, if one is due."""
+    """Simulates a kill after a step, and after the checkpoint of that step if one is due."""
 
     def __init__(self, step):
         self.step = step
@@ -72,7 +72,7 @@ def assert_same_bits(ours, theirs):
 
 
 class End(pl.Callback):
-    """Ends the training early in the way that it is told."""
+    """Ends the training early, by a function of the trainer."""
 
     def __init__(self, how):
         self.how = how

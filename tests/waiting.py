@@ -1,13 +1,13 @@
-"""Waiting for what another process does."""
+"""Waiting for a condition that another process brings about."""
 
 import time
 import urllib.request
 
 
 def wait_for(true, seconds, process=None, said=None, pause=0.05):
-    """Return the first true value of a function, which comes before some seconds have passed or a process has ended.
+    """Call a function until it returns a true value, and return that; fail after so many seconds or if a process ends.
 
-    `said` tells what that process said; without it, its stderr is a pipe that is read once it has ended.
+    `said` returns the output of the process for the failure message; without it, its stderr must be a pipe.
     """
     deadline = time.monotonic() + seconds
     while not (value := true()):
@@ -18,7 +18,7 @@ def wait_for(true, seconds, process=None, said=None, pause=0.05):
 
 
 def answers(url):
-    """Say whether a server answers there."""
+    """Return whether a server answers at an address."""
     try:
         urllib.request.urlopen(url, timeout=5).close()
     except OSError:

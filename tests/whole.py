@@ -1,4 +1,4 @@
-"""Folders of sources, read with the bounds of params.yaml."""
+"""Source folders, read with the bounds of params.yaml."""
 
 from pipeline.contents.base import Item
 from pipeline.contents.folders import MIB, Folder
@@ -10,5 +10,5 @@ def whole(path, **bounds):
 
 
 def items_of(content, path):
-    """Return the items that a content reads in a folder."""
+    """Return the items that a content reads from a folder."""
     return [each for each in content.read(whole(path)) if isinstance(each, Item)]

@@ -1,4 +1,4 @@
-"""A real browser, kept from the network, and what it was asked for and complained of."""
+"""A real browser without access to the network, with its requests and console errors."""
 
 import shutil
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ ALONE = ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOU
 SCROLLING = (
     "[...document.querySelectorAll('html, .wide')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
 )
-"""What can be scrolled sideways on a page."""
+"""The texts of the elements of a page that can be scrolled sideways."""
 
 
 @contextmanager
@@ -24,15 +24,15 @@ def chromium():
 
 
 class Visit:
-    """A page, the addresses that it asked for, and the complaints in its console as (address of the origin, text)."""
+    """A page, the addresses that it requested, and the errors in its console as (address of the origin, text)."""
 
     def __init__(self, browser, width=1400, height=1400, scheme="light"):
         self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        self.asked, self.complaints = [], []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append((self.page.url, str(error))))
+        self.requested, self.errors = [], []
+        self.page.on("request", lambda request: self.requested.append(request.url))
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.errors.append((self.page.url, str(error))))
 
-    def _heard(self, message):
+    def _on_console(self, message):
         if message.type == "error":
-            self.complaints.append((message.location["url"], message.text))
+            self.errors.append((message.location["url"], message.text))

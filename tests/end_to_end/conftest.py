@@ -1,4 +1,4 @@
-"""Workspaces in which the real pipeline ran, with tiny params; they are made once a session."""
+"""Workspaces in which the real pipeline ran with tiny params, made once a session."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from workspace import NAME, ROOT, TINY, client, digests, do, edit, own_copy, run
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory):
-    """A commit of the working tree's files with tiny params, where nothing ran yet."""
+    """A commit of the working tree's files with tiny params, before any run."""
     folder = tmp_path_factory.mktemp("end to end") / "clone"
     listed = do(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in listed.split("\0"):
@@ -34,7 +34,7 @@ def vae(fresh):
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
-    """A tracking store that holds nothing: a fresh one takes seconds to migrate, in each workspace."""
+    """An empty tracking store to copy, since the migration of a fresh one takes seconds."""
     folder = tmp_path_factory.mktemp("store")
     (folder / "dvc.yaml").touch()
     do(folder, sys.executable, "-c", "from pipeline import tracking; tracking.connect()")
@@ -43,21 +43,21 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def copy(vae, store, tmp_path):
-    """A copy of the workspace with DVC's cache and all outs, and a tracking store that holds nothing."""
+    """A copy of the workspace with DVC's cache and all outs, and an empty tracking store."""
     return own_copy(vae, store, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def challenger(vae):
-    """The challenger after the default pipeline ran, and before anything else was registered."""
+    """The challenger after the first run of the default pipeline, before any other version."""
     return client(vae).get_model_version_by_alias(NAME, "challenger")
 
 
 @pytest.fixture(scope="session")
 def toggled(vae, challenger, tmp_path_factory):
-    """What was found while `family` went from vae to gan and back, which leaves the workspace as it was.
+    """Observations while `family` changes from vae to gan and back, which leaves the workspace unchanged.
 
-    `gan` is a copy of what the gan left in model/ and reports/.
+    `gan` is a copy of model/ and reports/ of the GAN.
     """
     found = {"first": run_id(vae), "model": digests(vae, "model")}
     do(vae, "dvc", "exp", "run", "-S", "family=gan")

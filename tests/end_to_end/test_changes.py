@@ -1,4 +1,4 @@
-"""What a change of params.yaml runs, and what it does not."""
+"""The stages that run after a change of params.yaml or of code, and those that do not."""
 
 import json
 import shutil
@@ -23,13 +23,13 @@ def test_params_that_no_stage_reads_run_nothing_but_validate(copy, changes):
     assert ran(do(copy, "dvc", "repro")) == ["validate"]
 
 
-def test_precision_that_is_left_to_the_machine_is_on_record_as_what_it_was(copy):
+def test_automatic_precision_is_recorded_as_the_precision_that_was_chosen(copy):
     edit(copy, {"runtime.precision": "auto"})
     do(copy, *TRAIN)
-    taken = environment.precision(Params.load(copy).runtime)
+    chosen = environment.precision(Params.load(copy).runtime)
     (run,) = runs(copy)
-    assert run.data.tags["runtime.precision"] == taken != "auto"
-    assert read(copy / "reports/train/environment.json")["runtime"]["precision"] == taken
+    assert run.data.tags["runtime.precision"] == chosen != "auto"
+    assert read(copy / "reports/train/environment.json")["runtime"]["precision"] == chosen
 
 
 def test_training_params_do_not_run_the_stages_before_training(copy):
@@ -72,9 +72,9 @@ def test_batch_larger_than_the_data_is_one_line_and_loses_nothing(copy):
     edit(copy, {"train.batch_size": 50_000})
     done = attempt(copy, "dvc", "repro")
     assert done.returncode != 0
-    (said,) = errors(done.stderr)
-    assert "train.batch_size is 50000" in said
-    assert "7000" in said
+    (error,) = errors(done.stderr)
+    assert "train.batch_size is 50000" in error
+    assert "7000" in error
     assert "Traceback" not in done.stdout + done.stderr
     edit(copy, {"train.batch_size": 140})
     assert ran(do(copy, "dvc", "repro")) == []
@@ -114,15 +114,15 @@ def test_a_model_that_dvc_restores_is_the_challenger_again(toggled):
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_dvc_restores_is_what_the_version_says_again(copy):
-    said = []
+def test_an_evaluation_that_dvc_restores_is_recorded_in_the_version_again(copy):
+    recorded = []
     for samples in (300, 200, 300):
         edit(copy, {"evaluate.samples": samples})
         do(copy, "dvc", "repro")
         version = client(copy).get_model_version_by_alias(NAME, "challenger")
-        said.append({name: version.tags[name] for name in ("protocol_digest", "evidence_digest", "fid_in_domain")})
+        recorded.append({name: version.tags[name] for name in ("protocol_digest", "evidence_digest", "fid_in_domain")})
         assert version.tags["protocol_digest"] == read(copy / "reports/evaluate/protocol.json")["digest"]
-    assert said[0] == said[2] != said[1]
+    assert recorded[0] == recorded[2] != recorded[1]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The whole pipeline over each kind of data, with tiny params."""
+"""The whole pipeline on each kind of data, with tiny params."""
 
 import base64
 import re
@@ -42,7 +42,7 @@ def content(request):
 
 @pytest.fixture(scope="module")
 def place(fresh, store, content, tmp_path_factory):
-    """A workspace in which a VAE of a content was trained, and then a GAN."""
+    """A workspace in which a VAE of a content was trained; a test trains a GAN there too."""
     copy = own_copy(fresh, store, tmp_path_factory.mktemp(content))
     edit(copy, {"content": content, **CONTENTS[content], **TINY})
     do(copy, "git", "add", ".")
@@ -76,7 +76,7 @@ def test_the_page_of_each_content_is_no_wider_than_1200_pixels(place):
 
 
 @pytest.mark.slow
-def test_samples_lie_in_files_of_the_kind_that_the_content_is(place, content):
+def test_samples_are_written_as_files_of_the_contents_kind(place, content):
     shown = list((place / "reports/evaluate/gallery").iterdir())
     assert len(shown) == 16
     assert {path.suffix for path in shown} == {SUFFIX[content]}
@@ -105,7 +105,7 @@ def test_the_version_of_each_content_answers_in_its_own_form(place, content):
 
 
 @pytest.mark.slow
-def test_tokens_of_a_learnt_vocabulary_lie_in_two_bytes_each(place, content):
+def test_tokens_of_a_learnt_vocabulary_are_stored_in_two_bytes(place, content):
     data = np.load(place / "data/prepared/train.npy", mmap_mode="r")
     assert data.dtype == (np.uint16 if content == "code" else np.uint8)
     assert data.max() >= 256 or content != "code"

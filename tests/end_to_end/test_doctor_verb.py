@@ -11,9 +11,9 @@ DOCTOR = ("pipeline", "doctor")
 PARTS = {"versions", "paths", "disk", "accelerator", "training", "tracking", "locks", "queue", "remote"}
 
 
-def findings(said):
-    """Return what the doctor says of each thing that it looked at, as its name, whether it is well, and the text."""
-    lines = [line.split(maxsplit=2) for line in said.splitlines() if line.startswith(("OK ", "WRONG "))]
+def findings(output):
+    """Return the doctor's findings, each as the part's name, whether it is OK, and the text."""
+    lines = [line.split(maxsplit=2) for line in output.splitlines() if line.startswith(("OK ", "WRONG "))]
     return [(name, word == "OK", text) for word, name, text in lines]
 
 
@@ -22,7 +22,7 @@ def only(done, part):
     return found
 
 
-def test_good_workspace_is_well_in_every_part(vae):
+def test_good_workspace_is_ok_in_every_part(vae):
     done = attempt(vae, *DOCTOR)
     assert done.returncode == 0, done.stdout + done.stderr
     found = findings(done.stdout)
@@ -40,7 +40,7 @@ def test_store_that_does_not_answer_is_named(vae):
 
 @pytest.fixture(scope="module")
 def killed(vae, store, tmp_path_factory):
-    """What the doctor said of a training: while it ran and old ones were to be removed, then of what a kill left."""
+    """The doctor's reports on a training: while it ran, with removal of old ones requested, and after a kill."""
     made = own_copy(vae, store, tmp_path_factory.mktemp("killed"))
     edit(made, LONG | {"train.epochs": 1000})
     trainer = begin(made, *TRAIN)
@@ -61,7 +61,7 @@ def killed(vae, store, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_training_that_lives_is_well_and_not_removed(killed):
+def test_running_training_is_ok_and_not_removed(killed):
     assert killed["running"].returncode == 0, killed["running"].stdout
     well, text = only(killed["running"], "training")
     assert well
@@ -81,7 +81,7 @@ def test_run_of_a_killed_training_is_named(killed):
 
 
 @pytest.mark.slow
-def test_run_is_marked_and_the_folder_removed_which_takes_so_much(killed):
+def test_run_is_marked_and_its_folder_removed_and_its_size_reported(killed):
     done = killed["cleaned"]
     assert f"run {killed['run'].info.run_id} now has the status KILLED" in done.stdout
     assert killed["marked"].info.status == "KILLED"

@@ -43,13 +43,13 @@ def place(fresh, store, tmp_path_factory):
 def test_a_gate_for_other_scores_is_one_line_before_anything_runs(place):
     done = attempt(place, "dvc", "repro")
     assert done.returncode != 0
-    (said,) = errors(done.stderr)
-    assert "gate names fid_in_domain" in said
+    (error,) = errors(done.stderr)
+    assert "gate names fid_in_domain" in error
     assert ran(done.stdout) == ["validate"]
 
 
 @pytest.mark.slow
-def test_scores_are_named_by_the_extractor_and_say_how_they_were_made(place):
+def test_scores_are_named_by_the_extractor_and_the_protocol_describes_it(place):
     edit(place, {"gate.decides": ["fid_inception"]})
     do(place, "dvc", "repro")
     scores, protocol = (read(place / f"reports/evaluate/{name}.json") for name in ("scores", "protocol"))

@@ -1,4 +1,4 @@
-"""Processes that others than Lightning start: torchrun and SLURM."""
+"""Processes that torchrun or SLURM start instead of Lightning."""
 
 import socket
 
@@ -58,8 +58,8 @@ def test_slurm_makes_what_lightning_s_own_launch_makes(launched, copy, nodes):
         tasks.append(begin(copy, *TRAIN, **job, **place))
     try:
         for task in tasks:
-            said = task.communicate(timeout=200)[1]
-            assert task.returncode == 0, said
+            output = task.communicate(timeout=200)[1]
+            assert task.returncode == 0, output
     finally:
         for task in tasks:
             task.kill()

@@ -1,4 +1,4 @@
-"""One of several processes of a training that ends before its time."""
+"""A training of several processes, one of which ends too early."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from waiting import wait_for
 from workspace import LONG, TRAIN, attempt, begin, checkpoints, digests, do, edit, errors, own_copy, runs
 
 TWO = LONG | {"runtime.devices": 2, "train.epochs": 20}
-# As `python -m pipeline.stages.train` does, but for a mistake in the third step
+# like `python -m pipeline.stages.train`, with a mistake in the third step
 WRONG = """
 import os
 from dataclasses import replace
@@ -38,25 +38,25 @@ INFINITE = 'losses = replace(losses, total=losses.total * float("inf"))'
 
 @pytest.fixture(scope="module")
 def uninterrupted(vae, store, tmp_path_factory):
-    """A workspace in which two processes trained that nobody stopped."""
+    """A workspace in which two processes trained without interruption."""
     made = own_copy(vae, store, tmp_path_factory.mktemp("uninterrupted by two"))
     edit(made, TWO)
     do(made, *TRAIN)
     return made
 
 
-def assert_led_to_an_end(process, said, folder):
-    """Look at how the process ended that leads, and its run."""
+def assert_leader_failed(process, output, folder):
+    """Check that the leading process and its run failed, and return the run's id."""
     assert process.returncode not in (0, None)
-    assert len(errors(said)) == 1, said
-    assert "another process of this training ended" in errors(said)[0]
+    assert len(errors(output)) == 1, output
+    assert "another process of this training ended" in errors(output)[0]
     (run,) = runs(folder)
     assert run.info.status == "FAILED"
     return run.info.run_id
 
 
 @pytest.mark.slow
-def test_killed_process_ends_the_training_which_goes_on_to_the_same_bytes(copy, uninterrupted):
+def test_killed_process_ends_the_training_which_resumes_to_the_same_bytes(copy, uninterrupted):
     edit(copy, TWO)
     leader = begin(copy, *TRAIN)
     try:
@@ -64,12 +64,12 @@ def test_killed_process_ends_the_training_which_goes_on_to_the_same_bytes(copy, 
         (other,) = [each for each in psutil.Process(leader.pid).children() if "pipeline.stages.train" in each.cmdline()]
         killed = time.monotonic()
         other.kill()
-        said = leader.communicate(timeout=60)[1]
+        output = leader.communicate(timeout=60)[1]
         assert time.monotonic() - killed < 60
     finally:
         leader.kill()
         leader.wait()
-    run = assert_led_to_an_end(leader, said, copy)
+    run = assert_leader_failed(leader, output, copy)
     do(copy, *TRAIN)
     (ended,) = runs(copy)
     assert (ended.info.run_id, ended.info.status) == (run, "FINISHED")
@@ -82,13 +82,13 @@ def test_mistake_of_one_process_is_shown_and_ends_the_training(copy):
     (copy / "wrong.py").write_text(WRONG.format(RAISES))
     leader = begin(copy, sys.executable, "wrong.py", PYTHONPATH=str(copy))
     try:
-        said = leader.communicate(timeout=120)[1]
+        output = leader.communicate(timeout=120)[1]
     finally:
         if leader.poll() is None:
             os.killpg(leader.pid, signal.SIGKILL)
             leader.wait()
-    assert "ZeroDivisionError: a mistake of the second process" in said
-    assert_led_to_an_end(leader, said, copy)
+    assert "ZeroDivisionError: a mistake of the second process" in output
+    assert_leader_failed(leader, output, copy)
 
 
 @pytest.mark.slow
@@ -96,8 +96,8 @@ def test_loss_that_is_not_finite_is_one_line_of_all_processes(copy):
     edit(copy, TWO)
     (copy / "wrong.py").write_text(WRONG.format(INFINITE))
     done = attempt(copy, sys.executable, "wrong.py", PYTHONPATH=str(copy))
-    (said,) = errors(done.stderr)
-    assert "the loss of autoencoder is inf at step 2" in said
+    (error,) = errors(done.stderr)
+    assert "the loss of autoencoder is inf at step 2" in error
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     (run,) = runs(copy)

@@ -1,4 +1,4 @@
-"""The pipeline in a repository whose folder has a name that means something in addresses and shells."""
+"""The pipeline in a repository whose folder's name has characters that are special in URLs and shells."""
 
 import pytest
 from workspace import client, do, runs
@@ -9,7 +9,7 @@ NAME = "quo'te#%20 50% [x] (é) $HOME"
 
 
 @pytest.mark.slow
-def test_pipeline_runs_in_a_folder_of_any_name_and_forced_stages_do_not_move_its_run_s_end(fresh, tmp_path):
+def test_pipeline_runs_in_a_folder_of_any_name_and_forced_stages_do_not_change_the_end_of_its_run(fresh, tmp_path):
     folder = tmp_path / NAME
     do(tmp_path, "git", "clone", "--quiet", fresh, folder)
     do(folder, "dvc", "repro")

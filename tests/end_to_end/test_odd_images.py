@@ -1,4 +1,4 @@
-"""A folder of a user's own images, as they come."""
+"""A user's own folder of images, with unusual and broken files."""
 
 import csv
 import shutil
@@ -9,7 +9,7 @@ from workspace import attempt, do, edit, errors, own_copy, read
 
 
 def odd_images(folder):
-    """Make 120 plain images and some odd ones, all usable, and some that are not; return the names of the latter."""
+    """Write 120 plain images, some unusual but usable ones, and some unusable files; return the names of the last."""
     rng = np.random.default_rng(0)
     plain = [Image.fromarray(rng.integers(0, 256, (40, 30 + i % 9, 3), np.uint8)) for i in range(130)]
     for i, image in enumerate(plain[:120]):
@@ -48,10 +48,10 @@ def test_folder_of_odd_images_is_prepared_and_the_bad_ones_listed(fresh, store, 
     edit(copy, {"prepare.source": str(tmp_path / "my images"), "image.channels": 3, "image.side": 32})
     refused = attempt(copy, "dvc", "repro", "prepare")
     assert refused.returncode != 0
-    (said,) = errors(refused.stderr)
-    assert "6 of 133 files" in said
-    assert "cats/bomb.png" in said
-    assert "prepare.max_rejected" in said
+    (error,) = errors(refused.stderr)
+    assert "6 of 133 files" in error
+    assert "cats/bomb.png" in error
+    assert "prepare.max_rejected" in error
     edit(copy, {"prepare.max_rejected": 0.1})
     do(copy, "dvc", "repro", "prepare")
     with (copy / "reports/prepare/rejected.csv").open(newline="") as file:

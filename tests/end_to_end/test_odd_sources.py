@@ -1,4 +1,4 @@
-"""Sources that DVC cannot read to an end."""
+"""Sources that DVC cannot digest."""
 
 import os
 
@@ -21,8 +21,8 @@ def test_what_dvc_cannot_digest_is_one_line_before_it_tries(fresh, store, tmp_pa
     edit(copy, {"prepare.source": str(source)})
     done = attempt(copy, "dvc", "repro", "prepare")
     assert done.returncode != 0
-    (said,) = errors(done.stderr)
-    assert "odd" in said
-    assert "DVC cannot digest it" in said
-    assert "\\udc" not in said
+    (error,) = errors(done.stderr)
+    assert "odd" in error
+    assert "DVC cannot digest it" in error
+    assert "\\udc" not in error
     assert "Traceback" not in done.stderr

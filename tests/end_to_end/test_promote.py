@@ -1,4 +1,4 @@
-"""The verbs that move the champion, on versions that the real pipeline made."""
+"""`promote`, `rollback`, `history` and `leaderboard` on versions that the real pipeline made."""
 
 import json
 import os
@@ -22,7 +22,7 @@ versions.download(tracking.connect(), sys.argv[1], Path(sys.argv[2]))
 
 @pytest.fixture
 def place(vae, toggled, tmp_path):
-    """A copy of a workspace with a version of each family, of which the GAN's is the challenger."""
+    """A copy of a workspace with a version of each family; the GAN's is the challenger."""
     left = shutil.ignore_patterns("mlartifacts", ".pipeline", "tmp", "cache")
     copy = Path(shutil.copytree(vae, tmp_path / "copy", ignore=left, symlinks=True))
     client(copy).set_registered_model_alias(NAME, "challenger", "2")
@@ -35,11 +35,11 @@ def aliases(place):
 
 
 def crown(place, version):
-    """Make a version champion, whatever else there is."""
+    """Make a version the champion by force."""
     do(place, "pipeline", "promote", f"{NAME}/{version}", "--force", "--reason", "to begin with")
 
 
-def test_first_champion_is_the_best_of_all_and_an_equal_one_after_it_is_none(place):
+def test_first_champion_is_the_best_of_all_and_an_equal_version_does_not_replace_it(place):
     rows = json.loads(do(place, "pipeline", "leaderboard", "--json"))
     assert [row["value"] for row in rows] == sorted(row["value"] for row in rows)
     assert {row["version"]: row["aliases"] for row in rows} == {"1": [], "2": ["challenger"]}
@@ -60,11 +60,11 @@ def test_first_champion_is_the_best_of_all_and_an_equal_one_after_it_is_none(pla
     assert done.returncode == 3
     assert done.stdout.startswith(f"undecided: version {same.version} of {NAME} against champion {best}")
     assert aliases(place) == {"champion": best}
-    said = do(place, "pipeline", "leaderboard", NAME).splitlines()
-    assert max(map(len, said)) <= 100
-    (marked,) = [line.split()[1] for line in said[:-1] if line.startswith("*")]
+    output = do(place, "pipeline", "leaderboard", NAME).splitlines()
+    assert max(map(len, output)) <= 100
+    (marked,) = [line.split()[1] for line in output[:-1] if line.startswith("*")]
     assert marked in (best, str(same.version))
-    assert said[-1].startswith("* cannot be distinguished from the best")
+    assert output[-1].startswith("* cannot be distinguished from the best")
 
 
 def test_a_commit_whose_model_is_in_no_cache_is_one_line(place):
@@ -94,9 +94,9 @@ def test_challenger_beyond_a_limit_is_refused_unless_a_person_gives_a_reason_and
     assert aliases(place) == {"champion": "1", "previous": "2"}
     do(place, "pipeline", "rollback", NAME, "--reason", "it was no good")
     assert aliases(place) == {"champion": "2", "previous": "1"}
-    said = do(place, "pipeline", "history", NAME)
+    output = do(place, "pipeline", "history", NAME)
     for part in ("none -> 2", "2 -> 1", "1 -> 2", "to try it", "it was no good", "forced, the gate said refused"):
-        assert part in said
+        assert part in output
 
 
 def test_champion_is_challenged_on_the_evidence_of_both(place):
@@ -110,7 +110,7 @@ def test_champion_is_challenged_on_the_evidence_of_both(place):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["promote", "nothing"], "is not a registered model"),
         (["history", "nothing"], "is not a registered model"),
@@ -119,11 +119,11 @@ def test_champion_is_challenged_on_the_evidence_of_both(place):
         (["promote", "--reason", "x"], "--force"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(place, words, said):
+def test_an_impossible_request_is_one_line(place, words, message):
     done = attempt(place, "pipeline", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_model_whose_files_were_changed_is_not_promoted_whatever_the_reason(place, tmp_path):
@@ -143,16 +143,16 @@ def test_model_whose_files_were_changed_is_not_promoted_whatever_the_reason(plac
     assert aliases(place) == {}
 
 
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(place):
+def test_of_two_promotions_at_once_one_wins_and_the_other_reports_it(place):
     words = ["pipeline", "promote", NAME, "--force", "--reason", "both at once"]
     both = [
         subprocess.Popen(words, cwd=place, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=120) for process in both]
     assert sorted(process.returncode for process in both) in ([0, 2], [0, 0])
-    assert sum(out.startswith("promoted") for out, _ in said) == 1
-    assert any("moved meanwhile" in err or "already" in out for out, err in said)
+    assert sum(out.startswith("promoted") for out, _ in outputs) == 1
+    assert any("moved meanwhile" in err or "already" in out for out, err in outputs)
     assert aliases(place) == {"champion": "2"}
     tags = client(place).get_registered_model(NAME).tags
     (entry,) = [json.loads(tags[name]) for name in tags if name.startswith("ledger.0")]

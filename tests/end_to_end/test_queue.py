@@ -1,4 +1,4 @@
-"""Experiments of DVC: in a temporary copy, and queued for several workers."""
+"""DVC experiments in a temporary copy, and queued for several workers."""
 
 import json
 import os
@@ -17,25 +17,25 @@ FIELDS = {"vae": "vae.beta", "gan": "gan.learning_rate"}
 
 def enqueue(folder, name, *more):
     family, value = SETTINGS[name]
-    # v1 would be what is there already
+    # with seed 0, v1 would equal the run that exists
     words = [f"family={family}", f"{FIELDS[family]}={value}", "seed=1", *more]
     do(folder, "dvc", "exp", "run", "--queue", "-n", name, *(each for word in words for each in ("-S", word)))
 
 
 def start(folder, workers):
-    # workers keep a pipe open, so they get none
+    # workers would keep a pipe of the test open, so they write to a file
     do(folder, "bash", "-c", f"dvc queue start -j {workers} > queue.log 2>&1")
 
 
 def statuses(folder):
     """Return the status of each queued experiment, by its name."""
-    said = do(folder, "dvc", "queue", "status")
-    rows = [line.split() for line in said.splitlines()]
+    output = do(folder, "dvc", "queue", "status")
+    rows = [line.split() for line in output.splitlines()]
     return {row[1]: row[-1] for row in rows if len(row) > 2 and row[1] in SETTINGS}
 
 
 def left_by(folder):
-    """Return what is left of trainings and of the copies that they ran in."""
+    """Return the work folders of trainings and the temporary copies that still exist."""
     return [*(folder / ".pipeline/work").iterdir(), *(folder / ".dvc/tmp/exps").glob("tmp*")]
 
 
@@ -45,7 +45,7 @@ def assert_whole(folder):
 
 
 def workers(folder):
-    """Return the processes of DVC's queue that were started in a folder."""
+    """Return the processes of DVC's queue that run in a folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -58,7 +58,7 @@ def workers(folder):
 
 @pytest.fixture
 def queued(copy):
-    """A workspace, whose workers end with the test."""
+    """A workspace whose queue workers are killed at the end of the test."""
     yield copy
     for process in workers(copy):
         process.kill()
@@ -112,7 +112,7 @@ def test_queued_experiments_of_both_families_finish_side_by_side_and_leave_nothi
 
 
 def shown(folder):
-    """Return fid_in_domain of each experiment, by its name, as `dvc exp show` has it."""
+    """Return fid_in_domain of each experiment, by its name, as `dvc exp show` reports it."""
     found = {}
     for baseline in json.loads(do(folder, "dvc", "exp", "show", "--json")):
         for experiment in baseline["experiments"] or []:
@@ -124,13 +124,13 @@ def shown(folder):
     return found
 
 
-def cure(said):
-    """Return the commands that the doctor tells to run."""
-    return "\n".join(line for line in said.splitlines() if line.startswith("    "))
+def commands(output):
+    """Return the commands that the doctor gives to fix its findings."""
+    return "\n".join(line for line in output.splitlines() if line.startswith("    "))
 
 
 @pytest.mark.slow
-def test_killed_worker_s_experiment_is_freed_and_goes_on_in_its_run_while_the_others_finish(queued):
+def test_killed_worker_s_experiment_is_freed_and_resumes_in_its_run_while_the_others_finish(queued):
     for name in ("v1", "g1", "v2"):
         enqueue(queued, name, "runtime.checkpoint_seconds=0.1", "train.epochs=4")
     start(queued, 2)
@@ -146,7 +146,7 @@ def test_killed_worker_s_experiment_is_freed_and_goes_on_in_its_run_while_the_ot
     assert done.returncode == 1
     assert f"{name} (" in done.stdout
     assert "is stuck" in done.stdout
-    do(queued, "bash", "-euc", cure(done.stdout))
+    do(queued, "bash", "-euc", commands(done.stdout))
     after = attempt(queued, "pipeline", "doctor").stdout
     assert [line.split()[0] for line in after.splitlines() if " queue " in line] == ["OK"], after
     newest = max(path.name for path in (folder / "checkpoints").glob("*.ckpt"))

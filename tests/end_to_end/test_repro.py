@@ -1,4 +1,4 @@
-"""The first `dvc repro`: what it leaves, in the workspace and in MLflow."""
+"""The results of the first `dvc repro` in the workspace and in MLflow."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_second_repro_runs_nothing(vae):
     assert ran(do(vae, "dvc", "repro")) == []
 
 
-def test_scores_are_flat_figures(vae):
+def test_scores_are_flat_numbers(vae):
     scores = read(vae / "reports/evaluate/scores.json")
     assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
     assert all(isinstance(value, int | float) for value in scores.values())
@@ -65,7 +65,7 @@ def test_scores_are_flat_figures(vae):
     assert 0 < scores["fid_in_domain_floor"] < scores["fid_in_domain"]
 
 
-def test_metrics_are_the_few_figures_that_people_compare(vae):
+def test_metrics_are_the_few_scores_that_people_compare(vae):
     metrics, scores = (read(vae / f"reports/evaluate/{name}.json") for name in ("metrics", "scores"))
     assert metrics.items() <= scores.items()
     assert {"fid_in_domain", "recall", "memorisation", "reconstruction_loss", "bits_per_dim"} <= metrics.keys()
@@ -132,7 +132,7 @@ def test_metrics_and_plots_can_be_shown(vae):
         assert name in page
 
 
-def test_summary_says_what_was_made(vae):
-    said = do(vae, "pipeline", "summary")
-    assert run_id(vae) in said
-    assert "fid_in_domain" in said
+def test_summary_names_the_run_and_the_scores(vae):
+    output = do(vae, "pipeline", "summary")
+    assert run_id(vae) in output
+    assert "fid_in_domain" in output

@@ -1,4 +1,4 @@
-"""The verb that trains a version again, on versions that the real pipeline made."""
+"""`pipeline reproduce` on versions that the real pipeline made."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ SALTED = {
         "from pipeline.training.resume", "from pipeline.salt import WORD\nfrom pipeline.training.resume"
     ).replace('key(seed, "weights")', "key(seed, WORD)"),
 }
-"""How the code of the training is changed: a file that git knows, and one that it does not."""
+"""Changes of the training's code: to a file that git tracks, and a new file."""
 
 
 def reproduce(folder, tmp_path, version, **env):
-    """Reproduce a version in a folder for temporary files of its own, which is empty afterwards."""
+    """Reproduce a version with a separate folder for temporary files, and check that it is empty afterwards."""
     place = tmp_path / "temporary"
     place.mkdir(exist_ok=True)
     done = attempt(folder, "pipeline", "reproduce", f"models:/{NAME}{version}", TMPDIR=str(place), **env)
@@ -29,7 +29,7 @@ def reproduce(folder, tmp_path, version, **env):
 
 
 def state(folder):
-    """Return what is the user's: runs, versions, cache, work folders and files."""
+    """Return the user's state: runs, versions, cache, work folders and files."""
     versions = client(folder).search_model_versions(f"name = '{NAME}'")
     return {
         "runs": [run.info.run_id for run in runs(folder)],
@@ -41,7 +41,7 @@ def state(folder):
 
 def test_version_of_a_commit_is_trained_again_to_the_same_bytes_and_leaves_nothing(vae, challenger, tmp_path):
     before = state(vae)
-    # as many threads as it was trained with, whatever the shell says
+    # reproduce uses as many threads as the training did, whatever the shell sets
     done = reproduce(vae, tmp_path, f"/{challenger.version}", OMP_NUM_THREADS="2")
     assert (done.returncode, errors(done.stderr)) == (0, [])
     assert done.stdout == f"same bytes: sha256 {challenger.tags['model_digest']}\n"
@@ -52,7 +52,7 @@ def test_version_of_a_commit_is_trained_again_to_the_same_bytes_and_leaves_nothi
 
 @pytest.fixture(scope="module")
 def dirty(vae, store, tmp_path_factory):
-    """A workspace with a version that an experiment made of changed code, which is changed back."""
+    """A workspace with a version that an experiment made with changed code, which was reverted afterwards."""
     folder = own_copy(vae, store, tmp_path_factory.mktemp("dirty"))
     for name, change in SALTED.items():
         path = folder / name
@@ -77,19 +77,19 @@ def test_version_of_an_experiment_with_changed_code_is_trained_again_to_the_same
     assert done.returncode == 0
 
 
-def test_version_whose_difference_was_lost_is_other_bytes_for_a_reason_that_is_named(dirty, tmp_path):
+def test_version_whose_diff_was_lost_gives_other_bytes_and_the_reason(dirty, tmp_path):
     version = version_of(dirty)
     kept = dirty / "mlartifacts" / NAME / version.run_id / "artifacts" / version.tags["lineage"]
     (kept / "diff.patch").unlink()
     done = reproduce(dirty, tmp_path, "@challenger")
     assert (done.returncode, errors(done.stderr)) == (1, []), done.stderr
     assert "warning: diff.patch is missing" in done.stderr
-    said = done.stdout.splitlines()
-    assert said[0].startswith("different bytes")
-    rows = {tuple(line.split()[:2]) for line in said if line.startswith("  ")}
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("different bytes")
+    rows = {tuple(line.split()[:2]) for line in lines if line.startswith("  ")}
     code = {("code", name) for name in ("diff.patch", "pipeline/salt.py", "pipeline/stages/train.py")}
     assert rows == code | {("model", "digest")}
-    assert "not on record" in said[-1]
+    assert "not on record" in lines[-1]
 
 
 def test_reproduction_that_is_stopped_leaves_no_clone_and_no_process(vae, challenger, tmp_path):
@@ -104,8 +104,8 @@ def test_reproduction_that_is_stopped_leaves_no_clone_and_no_process(vae, challe
     assert not [child for child in children if child.is_running()]
 
 
-def test_version_that_is_not_there_is_one_line(vae):
+def test_version_that_does_not_exist_is_one_line(vae):
     done = attempt(vae, "pipeline", "reproduce", f"models:/{NAME}/99")
     assert (done.returncode, done.stdout) == (2, "")
-    (said,) = done.stderr.splitlines()
-    assert said.startswith(f"error: models:/{NAME}/99 is not a registered version")
+    (error,) = done.stderr.splitlines()
+    assert error.startswith(f"error: models:/{NAME}/99 is not a registered version")

@@ -1,4 +1,4 @@
-"""What a person sees in a browser: the page of an evaluation, and the runs and versions in MLflow."""
+"""The pages that a person sees in a browser: the report of an evaluation, and runs and versions in MLflow."""
 
 import os
 import signal
@@ -25,12 +25,12 @@ UNREADABLE = """() => {
     const [low, high] = [light(getComputedStyle(element).color), behind].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
   };
-  const said = element => [...element.childNodes].some(each => each.nodeType === 3 && each.textContent.trim());
-  const found = [...document.body.querySelectorAll("*")].filter(said);
+  const hasText = element => [...element.childNodes].some(each => each.nodeType === 3 && each.textContent.trim());
+  const found = [...document.body.querySelectorAll("*")].filter(hasText);
   if (found.length < 50) throw new Error("there is no text");
   return found.filter(each => contrast(each) < 4.5).map(each => each.outerHTML);
 }"""
-"""The elements whose text has less contrast than WCAG 2.2 asks for (1.4.3, AA)."""
+"""The elements whose text has less contrast than WCAG 2.2 requires (1.4.3, AA)."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def seen(vae, store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(seen):
-    """The address of MLflow's UI, which shows that workspace."""
+    """The address of MLflow's UI on that workspace."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ["mlflow", "ui", "--backend-store-uri", f"sqlite:///{seen / 'mlflow.db'}", "--port", str(port)]
@@ -77,16 +77,16 @@ def server(seen):
 
 @pytest.fixture
 def visit(browser, server):
-    """A visit to MLflow's UI, in whose console nobody complained of what this pipeline keeps there.
+    """A visit to MLflow's UI; the console must have no errors about the data of this pipeline.
 
-    Complaints of MLflow's own scripts, of its users' database, which this server does not have, and of what the browser
-    was kept from are others'.
+    Errors of MLflow's own scripts, of its database of users, which this server does not have, and of blocked addresses
+    are ignored.
     """
     found = Visit(browser)
     found.page.set_default_timeout(60_000)
     yield found
     others = (f"{server}/static-files/", f"{server}/ajax-api/2.0/mlflow/users/")
-    here = [each for each in found.complaints if each[0].startswith(server)]
+    here = [each for each in found.errors if each[0].startswith(server)]
     assert [each for each in here if not each[0].startswith(others)] == []
     found.page.close()
 
@@ -97,7 +97,7 @@ def shown(visit, *texts):
 
 
 def picture(visit, name):
-    """Return a picture among the artifacts that a page shows, once it is there."""
+    """Wait for a picture among the artifacts of a page, and return it."""
     found = visit.page.locator(f"img[src*='/{name}.png']").first
     found.wait_for()
     assert found.evaluate("each => each.decode().then(() => each.naturalWidth)") > 0
@@ -106,12 +106,12 @@ def picture(visit, name):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 400])
-def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_asks_nobody(browser, seen, width, scheme):
+def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_requests_nothing(browser, seen, width, scheme):
     visit = Visit(browser, width, 900, scheme)
     page, address = visit.page, (seen / "reports/evaluate/report.html").as_uri()
     page.goto(address)
-    assert {each for each in visit.asked if not each.startswith("data:")} == {address}
-    assert visit.complaints == []
+    assert {each for each in visit.requested if not each.startswith("data:")} == {address}
+    assert visit.errors == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(SCROLLING) == []
     pictures = page.evaluate("[...document.images].map(each => [each.alt, each.naturalWidth])")
@@ -129,14 +129,14 @@ def test_the_page_of_an_evaluation_can_be_read_on_any_screen_and_asks_nobody(bro
 def test_runs_are_ticked_and_compared_by_their_scores_with_the_bounds_of_each(visit, server, seen):
     visit.page.goto(f"{server}/#/experiments/{runs(seen)[0].info.experiment_id}/runs{VIEW}")
     visit.page.get_by_text("2 matching runs").wait_for()
-    shown(visit, "Model registry", "vae.latent_dim=4")  # of the view for models that are trained
+    shown(visit, "Model registry", "vae.latent_dim=4")  # columns of the view for trained models
     assert visit.page.get_by_text("Prompts", exact=True).count() == 0
     visit.page.get_by_label("Select all runs").check(force=True)
     visit.page.get_by_role("button", name="Compare").click()
     visit.page.get_by_text("Comparing 2 Runs").wait_for()
     shown(visit, "vae.latent_dim")
     for name in ("class_distance", "density", "fid_in_domain", "fid_in_domain_floor", "fid_in_domain_low"):
-        visit.page.get_by_text(name, exact=True).last.scroll_into_view_if_needed()  # the rows after it are drawn then
+        visit.page.get_by_text(name, exact=True).last.scroll_into_view_if_needed()  # draws the rows below it
 
 
 def test_pictures_of_a_run_follow_a_slider_over_epochs(visit, server, seen):
@@ -152,7 +152,7 @@ def test_pictures_of_a_run_follow_a_slider_over_epochs(visit, server, seen):
     assert all(image.evaluate("each => each.naturalWidth") > 0 for image in images.all())
 
 
-def test_a_version_says_what_it_is_how_good_and_what_it_is_called(visit, server, seen):
+def test_a_version_shows_its_description_scores_and_aliases(visit, server, seen):
     visit.page.goto(f"{server}/#/models/{NAME}/versions/1")
     version = client(seen).get_model_version(NAME, "1")
     assert version.aliases == ["champion"]

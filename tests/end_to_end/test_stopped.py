@@ -1,4 +1,4 @@
-"""A training that is stopped, and goes on."""
+"""A training that is stopped and resumes."""
 
 import signal
 
@@ -21,7 +21,7 @@ from workspace import (
 
 @pytest.fixture(scope="module")
 def uninterrupted(vae, store, tmp_path_factory):
-    """A workspace in which a longer training ran that nobody stopped."""
+    """A workspace in which a longer training ran without interruption."""
     made = own_copy(vae, store, tmp_path_factory.mktemp("uninterrupted"))
     edit(made, LONG)
     do(made, "dvc", "repro", "train")
@@ -29,7 +29,7 @@ def uninterrupted(vae, store, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(copy, uninterrupted):
+def test_killed_training_resumes_to_the_same_bytes_in_the_same_run(copy, uninterrupted):
     edit(copy, LONG)
     assert train_and_stop(copy, signal.SIGKILL, "dvc", "repro", "train") == -signal.SIGKILL
     assert not (copy / "model").exists()
@@ -43,7 +43,7 @@ def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(copy, uninter
     assert digests(copy, "reports/train/curves") == digests(uninterrupted, "reports/train/curves")
     steps = sorted(point.step for point in client(copy).get_metric_history(begun.info.run_id, "train/loss"))
     assert steps == list(range(40 * 14))
-    # until evaluate has run, and with that the model is in DVC's cache
+    # the work folder is kept until evaluate has run, since only then the model is in DVC's cache
     (work,) = (copy / ".pipeline/work").iterdir()
     do(copy, "dvc", "repro", "evaluate")
     assert not work.exists()

@@ -1,4 +1,4 @@
-"""Every parameter is changed and changed back in one workspace: DVC restores no outs of another value, ever."""
+"""Every param is changed and changed back in one workspace: DVC never restores outs of another value."""
 
 import json
 import re
@@ -34,7 +34,7 @@ BASES = {
     "code": {"content": "code", "prepare.source": "sources", "code.length": 32},
     "register": {"register.name": "first"},
 }
-"""What is set while the params of a section are changed."""
+"""Params that are set while those of a section are changed."""
 FAMILY = {"latent_dim": 6, "width": 8, "blocks": 1, "learning_rate": 0.01}
 TOKENS = {"length": 48, "vocabulary": "bpe", "vocabulary_size": 300, "most": 110}
 VALUES = {
@@ -88,7 +88,7 @@ TOGETHER = {
     "prepare.split.test": {"prepare.split.train": 0.4},
     "features.extractor": {"features.weights": "data/weights/random.pth", "gate.decides": ["fid_inception"]},
 }
-"""What has to be changed with some of them, so that the whole is allowed."""
+"""Params that must be changed together with another, so that the whole is valid."""
 FIELDS = {path: None for path, _, _ in fields()}
 READ_BY_NO_STAGE = ("gate", "runtime")
 STAGES = ("prepare", "features", "train", "evaluate", "register")
@@ -102,7 +102,7 @@ def other(path):
 
 
 def readers(folder):
-    """Return of each stage the params that it names in dvc.yaml, as the params of the workspace fill it."""
+    """Return the params that each stage names in dvc.yaml, its variables filled from the workspace's params."""
     text = (folder / "dvc.yaml").read_text()
     params = Params.load(folder).model_dump(by_alias=True)
     stages = yaml.safe_load(text)["stages"]
@@ -115,14 +115,14 @@ def readers(folder):
 
 
 def maker(path, named):
-    """Return the stage whose outs say what a param was: the first that reads it, but for the name of a version."""
+    """Return the stage whose outs record a param: the first that reads it, except for the name of a version."""
     return (
         "register" if path == "register.name" else next(stage for stage in STAGES if path.split(".")[0] in named[stage])
     )
 
 
 def held(folder, stage):
-    """Return the params that the outs of a stage say they were made with, flat."""
+    """Return the params that the outs of a stage record, flat."""
     if stage == "prepare":
         return flatten(PreparedData.open(folder).params)
     if stage == "features":
@@ -135,7 +135,7 @@ def held(folder, stage):
 
 
 def noticed(folder, path):
-    """Return the stages of which DVC says that a param has another value than in dvc.lock."""
+    """Return the stages for which DVC reports that a param differs from dvc.lock."""
     found = set()
     for name, changes in json.loads(do(folder, "dvc", "status", "--json")).items():
         for change in changes:
@@ -147,7 +147,7 @@ def noticed(folder, path):
 
 
 def sources(folder):
-    """Write small sources of each content: 120 things that differ, each."""
+    """Write a small source of each content, with 120 different items."""
     rng, raw = np.random.default_rng(0), folder / "data/raw"
     for name in ("pictures", "others", "sounds", "texts", "sources"):
         (raw / name).mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_there_is_another_value_for_every_param_that_a_stage_reads():
 
 
 @pytest.mark.parametrize("path", [path for path in FIELDS if path.split(".")[0] not in READ_BY_NO_STAGE])
-def test_a_param_that_is_changed_and_changed_back_is_always_that_of_the_outs(place, path):
+def test_the_outs_always_record_a_param_that_is_changed_and_changed_back(place, path):
     section = path.split(".")[0]
     base = BASES.get(section, {})
     before = {name: flatten(Params.load(place))[name] for name in base}
@@ -201,7 +201,7 @@ def test_a_param_that_is_changed_and_changed_back_is_always_that_of_the_outs(pla
     assert held(place, stage)[path] == other(path)
 
     edit(place, back)
-    # `register` is never restored: which version is the challenger is in the registry
+    # `register` always runs: the registry knows which version is the challenger, the cache does not
     assert set(ran(do(place, "dvc", "repro", stage))) <= {"validate", "register"}
     assert held(place, stage)[path] == old
     edit(place, before)

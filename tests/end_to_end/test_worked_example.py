@@ -1,4 +1,4 @@
-"""docs/adding-a-content.md, followed to the letter."""
+"""The worked example of docs/adding-a-content.md, executed literally."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from workspace import ROOT, do, edit, own_copy, ran, read
 
 PAGE = (ROOT / "docs/adding-a-content.md").read_text()
 TINY = workspace.TINY | {"train.epochs": 2, "train.batch_size": 50, "evaluate.samples": 100}
-# The command that is installed is that of the repository, which does not know the page's content
+# the installed command imports the repository's package, which lacks the page's content
 PIPELINE = "from pipeline.cli.main import main; main()"
 
 
@@ -20,7 +20,7 @@ def blocks(kind):
 
 @pytest.fixture(scope="module")
 def place(fresh, store, tmp_path_factory):
-    """A workspace with the content that the page adds, and its data."""
+    """A workspace with the content that the page adds, and its dataset."""
     copy = own_copy(fresh, store, tmp_path_factory.mktemp("table"))
     content, data = blocks("python")
     (copy / "pipeline/contents/table.py").write_text(content)

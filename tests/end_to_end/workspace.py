@@ -1,4 +1,4 @@
-"""What the tests of this folder do with a workspace, and see in it."""
+"""Commands on a workspace, and readings of its files and of its tracking store."""
 
 import hashlib
 import json
@@ -41,12 +41,12 @@ TINY = {
     "evaluate.samples": 200,
     "evaluate.reconstructions": 50,
     "runtime.accelerator": "cpu",
-    # what two processes make is held against what one makes, to more digits than bfloat16 has
+    # models of two processes are compared with those of one to more digits than bfloat16 has
     "runtime.precision": "32-true",
 }
 LONG = {"train.epochs": 40, "train.batch_size": 500, "runtime.checkpoint_seconds": 0.2}
 TRAIN = ("python", "-m", "pipeline.stages.train")
-# Nets this small run slower on two threads than on one
+# networks this small run slower on two threads than on one
 ENV = {
     name: value
     for name, value in os.environ.items()
@@ -59,14 +59,14 @@ ENV = {
 
 
 def attempt(folder, *words, **env):
-    """Run a command to its end, whatever that is."""
+    """Run a command, and return its exit code and output."""
     return subprocess.run(
         words, cwd=folder, env=ENV | env, capture_output=True, text=True, timeout=600, check=False, errors="replace"
     )
 
 
 def do(folder, *words, **env):
-    """Run a command that has to succeed, and return what it said."""
+    """Run a command that must succeed, and return its stdout."""
     done = attempt(folder, *words, **env)
     assert done.returncode == 0, (
         f"{' '.join(map(str, words))} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -86,9 +86,9 @@ def ran(output):
     return re.findall(r"^Running stage '(?:.*:)?(\w+)'", output, re.MULTILINE)
 
 
-def errors(said):
-    """Return the lines that tell a user what went wrong."""
-    return [line for line in said.splitlines() if line.startswith("error: ")]
+def errors(output):
+    """Return the error lines for the user."""
+    return [line for line in output.splitlines() if line.startswith("error: ")]
 
 
 def edit(folder, changes):
@@ -116,7 +116,7 @@ def digests(folder, *parts):
 
 
 def furthest(model, other):
-    """Return how far a weight of one model is from the same weight of another, at most."""
+    """Return the largest difference between a weight of one model and the same weight of another."""
     ours, theirs = (load_file(folder / "weights.safetensors") for folder in (model, other))
     assert ours.keys() == theirs.keys()
     return max((ours[name].double() - theirs[name].double()).abs().max().item() for name in ours)
@@ -128,14 +128,14 @@ def client(folder):
 
 
 def runs(folder, name=NAME):
-    """Return the runs of an experiment, the oldest first."""
+    """Return the runs of an experiment, oldest first."""
     base = client(folder)
     place = base.get_experiment_by_name(name)
     return base.search_runs([place.experiment_id], order_by=["attributes.start_time"]) if place else []
 
 
 def history(folder, run, name):
-    """Return the metrics of a metric in the order of their steps, each as step and value."""
+    """Return the values of a metric as (step, value), in order of their steps."""
     return sorted((point.step, point.value) for point in client(folder).get_metric_history(run, name))
 
 
@@ -144,7 +144,7 @@ def run_id(folder):
 
 
 def own_copy(workspace, store, to):
-    """Return a copy of a workspace with DVC's cache and all outs, and a tracking store that holds nothing."""
+    """Copy a workspace with DVC's cache and all outs and an empty tracking store, and return the copy."""
     left = shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".pipeline", "tmp")
     copy = Path(shutil.copytree(workspace, to / "copy", ignore=left, symlinks=True))
     shutil.copyfile(store, copy / "mlflow.db")
@@ -156,7 +156,7 @@ def checkpoints(folder):
 
 
 def stop(process, number):
-    """Send a signal to a process group, and return the exit code once all of it is gone."""
+    """Send a signal to a process group, wait for all of its processes, and return the exit code."""
     children = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, number)
     process.communicate(timeout=60)
@@ -165,7 +165,7 @@ def stop(process, number):
 
 
 def train_and_stop(folder, number, *words, **env):
-    """Start a training, stop its process group once a checkpoint lies there, and return its exit code."""
+    """Start a training, stop its process group once there is a checkpoint, and return the exit code."""
     process = begin(folder, *words, **env)
     try:
         wait_for(lambda: checkpoints(folder), 120, process)

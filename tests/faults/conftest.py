@@ -1,3 +1,5 @@
+"""Small workspaces whose trainings the tests of this folder kill, stop or starve."""
+
 import gzip
 import os
 import shutil
@@ -26,7 +28,7 @@ TINY = {
 
 
 def source(folder):
-    """Write the first images of the embedded set."""
+    """Write the first images of the embedded dataset."""
     folder.mkdir(parents=True)
     for kind, size, head in (("images-idx3", 28 * 28, 16), ("labels-idx1", 1, 8)):
         name = f"t10k-{kind}-ubyte.gz"
@@ -37,7 +39,7 @@ def source(folder):
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory):
-    """A workspace with prepared data and a tracking store, in which nothing was trained."""
+    """A workspace with prepared data and a tracking store, before any training."""
     folder = tmp_path_factory.mktemp("faults") / "template"
     source(folder / "data/raw/small")
     for name in ("dvc.yaml", "params.yaml"):
@@ -51,7 +53,7 @@ def template(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def copied(template):
-    """Make a folder a workspace for a family."""
+    """A function that copies the template to a folder, for a family."""
 
     def make(folder, family, **sections):
         shutil.copytree(template, folder)
@@ -63,7 +65,7 @@ def copied(template):
 
 @pytest.fixture
 def fresh(copied, tmp_path):
-    """Return a workspace of one's own for a family."""
+    """A function that makes a workspace for a family that only this test uses."""
 
     def make(family, **sections):
         return copied(tmp_path / f"{family} {len(list(tmp_path.iterdir()))}", family, **sections)
@@ -73,13 +75,13 @@ def fresh(copied, tmp_path):
 
 @pytest.fixture(scope="session")
 def left_alone(copied, tmp_path_factory):
-    """Return what a training of a family makes that nothing befell, and the seconds that it takes."""
+    """A function that returns the model of an undisturbed training of a family, and its seconds."""
 
     def train(family, **sections):
         folder = copied(tmp_path_factory.mktemp("left alone") / family, family, **sections)
         begun = time.monotonic()
         trainer = Trainer(folder)
-        assert trainer.ends() == 0, trainer.said()
+        assert trainer.ends() == 0, trainer.output()
         return {"model": model(folder), "seconds": time.monotonic() - begun}
 
     return train
@@ -95,7 +97,7 @@ NAMES = {"vae": ["train/loss", "train/kl"], "gan": ["train/critic_loss", "train/
 
 @pytest.fixture
 def steps_logged_once():
-    """Check that a store's one run is finished, and has each point of each step once, in order."""
+    """A check that the only run of a store is finished, and has every metric once for each step, in order."""
 
     def check(base, family):
         ((run, status),) = base.runs()
@@ -110,7 +112,7 @@ def steps_logged_once():
 
 @pytest.fixture
 def is_whole(uninterrupted, steps_logged_once):
-    """Check that a workspace holds what an uninterrupted training leaves: same bytes, one run, each point once."""
+    """A check that a workspace is as an uninterrupted training leaves it: same bytes, one run, each metric once."""
 
     def check(folder, family):
         assert model(folder) == uninterrupted[family]["model"]
@@ -138,7 +140,7 @@ def one_server(template, tmp_path_factory):
 
 @pytest.fixture
 def server(one_server):
-    """A server that is up, and of whose runs only those count that a test makes."""
+    """A server that is up; its `tracked` shows only the runs that this test makes."""
     one_server.fault = None
     one_server.tracked = Tracked(one_server.database, Tracked(one_server.database).runs())
     return one_server

@@ -1,4 +1,4 @@
-"""Hooks that stop a trainer at a moment of its work, so that a test can kill it there, not by luck."""
+"""Hooks that hold a trainer at a chosen moment, so that a test can kill it exactly there."""
 
 import ctypes
 import os
@@ -8,11 +8,11 @@ from pathlib import Path
 from trainer import hold
 
 AT = 11
-"""The step whose checkpoint is stopped at: within an epoch."""
+"""The step from whose checkpoint on a trainer is held: within an epoch."""
 
 
 def _before(owner, name, folder, when=lambda *words: True):
-    """Have a function stay before it begins."""
+    """Replace a function by one that holds the trainer before the call."""
     original = getattr(owner, name)
 
     def stay(*words, **named):
@@ -55,13 +55,13 @@ def old_checkpoint_not_yet_removed(folder):
     _before(Path, "unlink", folder, lambda path, *_: path.suffix == ".ckpt" and _steps(path) >= AT)
 
 
-def run_made_but_not_noted(folder):
+def run_made_but_not_recorded(folder):
     from pipeline.tracking import runs
 
     _before(runs, "Param", folder)
 
 
-def figures_sent_but_not_noted(folder):
+def metrics_sent_but_not_recorded(folder):
     from pipeline.training.spool import Spool
 
     _before(Spool, "sent", folder, lambda spool, items: any(item.step >= AT for item in items))
@@ -104,8 +104,8 @@ MOMENTS = [
     checkpoint_written_but_not_named,
     checkpoint_named_but_its_folder_not_on_disk,
     old_checkpoint_not_yet_removed,
-    run_made_but_not_noted,
-    figures_sent_but_not_noted,
+    run_made_but_not_recorded,
+    metrics_sent_but_not_recorded,
     epoch_scored_but_not_saved,
     model_half_written,
     model_about_to_take_its_place,
@@ -115,7 +115,7 @@ MOMENTS = [
 
 
 def disk_full(folder):
-    """Have the disk be full, once there are two checkpoints: whatever would be written goes to /dev/full."""
+    """Simulate a full disk once there are two checkpoints: further ones are written to /dev/full."""
     opened = Path.open
 
     def full(path, *words, **named):
@@ -127,7 +127,7 @@ def disk_full(folder):
 
 
 def folder_read_only(folder):
-    """Have the folder of checkpoints refuse to be written, once there are two, to root as to anyone else."""
+    """Make the folder of checkpoints read-only once there are two, for root as well."""
     from pipeline.training import checkpoints
 
     write = checkpoints.write_durably
@@ -142,7 +142,7 @@ def folder_read_only(folder):
 
 
 def _obey_permissions():
-    """Give up the capability by which root passes over them (CAP_DAC_OVERRIDE, in capset of Linux)."""
+    """Drop CAP_DAC_OVERRIDE, the Linux capability by which root ignores permissions."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     sets = (ctypes.c_uint32 * 6)()
@@ -155,7 +155,7 @@ SLOW = 3
 
 
 def slowly(folder):
-    """Take the steps from the third on slowly, and say so."""
+    """Slow down the steps from the third on, and mark the first of them by the file `held`."""
     from pipeline.training.game import Game
 
     step = Game.training_step

@@ -1,4 +1,4 @@
-"""A real MLflow server behind a door that a test can shut."""
+"""A real MLflow server behind a proxy in which a test can cause faults."""
 
 import http.client
 import socket
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from waiting import answers, wait_for
 
 SLOW = 40
-"""Seconds that a slow server takes to answer, longer than any client waits."""
+"""Latency of a slow server in seconds, longer than the timeout of any client."""
 
 
 def free_port():
@@ -21,7 +21,7 @@ def free_port():
 
 
 class Server:
-    """MLflow's server; while `fault` is set, the door in front of it is down, slow, or answers 500."""
+    """MLflow's server; while `fault` is set, the proxy in front of it is down, slow, or answers 500."""
 
     def __init__(self, folder, env):
         self.database, self.fault, self.port = folder / "mlflow.db", None, free_port()
@@ -37,13 +37,13 @@ class Server:
             self.process,
             (folder / "server.log").read_text,
         )
-        self.door = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.door.daemon_threads = True
-        threading.Thread(target=self.door.serve_forever, daemon=True).start()
-        self.uri = f"http://127.0.0.1:{self.door.server_port}"
+        self.proxy = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.proxy.daemon_threads = True
+        threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
+        self.uri = f"http://127.0.0.1:{self.proxy.server_port}"
 
     def close(self):
-        self.door.shutdown()
+        self.proxy.shutdown()
         self.process.terminate()
         self.process.wait(30)
         self.log.close()
@@ -65,7 +65,7 @@ class Server:
                 if server.fault == "slow":
                     time.sleep(SLOW)
                 if server.fault:
-                    self.send_error(500, "as the test wants it")
+                    self.send_error(500, "a fault of the test")
                     return
                 inner = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}

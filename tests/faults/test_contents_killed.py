@@ -1,4 +1,4 @@
-"""Trainings on each kind of data that are killed go on to the same bits."""
+"""Killed trainings on each kind of data resume to the same bits."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ KILLED_AT = (2, 9)
 
 @pytest.fixture(scope="module", params=SOURCES)
 def prepared(request, template, tmp_path_factory):
-    """A workspace with prepared data of a content, in which nothing was trained."""
+    """A workspace with prepared data of a content, before any training."""
     family, source, section = SOURCES[request.param]
     folder = tmp_path_factory.mktemp(request.param) / "prepared"
     shutil.copytree(template, folder)
@@ -39,7 +39,7 @@ def prepared(request, template, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_training_on_each_content_that_is_killed_goes_on_to_the_same_bits(prepared, tmp_path):
+def test_killed_training_on_each_content_resumes_to_the_same_bits(prepared, tmp_path):
     whole, killed = (shutil.copytree(prepared, tmp_path / name) for name in ("whole", "killed"))
     assert Trainer(whole).ends() == 0
     for step in KILLED_AT:

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, and disks that take no more."""
+"""Damaged checkpoints, full disks, and changes after which a training must not resume."""
 
 import random
 
@@ -8,7 +8,7 @@ from trainer import Tracked, Trainer, edit, saved
 
 
 def stopped(folder):
-    """Train for a while, kill the trainer between two checkpoints, and return those that lie there, newest first."""
+    """Train for a while, kill the trainer between two checkpoints, and return the checkpoints, newest first."""
     trainer = Trainer(folder, moments.epoch_scored_but_not_saved)
     trainer.until_held()
     trainer.killed()
@@ -31,7 +31,7 @@ def flip(path):
 
 
 def errors(trainer):
-    return [line for line in trainer.said().splitlines() if line.startswith("error: ")]
+    return [line for line in trainer.output().splitlines() if line.startswith("error: ")]
 
 
 def test_newest_two_checkpoints_are_kept(fresh):
@@ -45,7 +45,7 @@ def test_damaged_newest_checkpoint_is_named_and_the_one_before_gives_the_same_bi
     damage(newest)
     trainer = Trainer(folder)
     assert trainer.ends() == 0
-    assert f"warning: the checkpoint {newest} is damaged" in trainer.said()
+    assert f"warning: the checkpoint {newest} is damaged" in trainer.output()
     is_whole(folder, "vae")
 
 
@@ -57,9 +57,9 @@ def test_no_whole_checkpoint_is_an_error_each_time_and_never_a_fresh_start(fresh
     for _ in range(2):
         trainer = Trainer(folder)
         assert trainer.ends() == 2
-        (said,) = errors(trainer)
-        assert "none of its 2 checkpoints is whole" in said
-        assert "Traceback" not in trainer.said()
+        (error,) = errors(trainer)
+        assert "none of its 2 checkpoints is whole" in error
+        assert "Traceback" not in trainer.output()
     assert sorted(folder.glob(".pipeline/work/*/checkpoints/*"))[::-1] == found
     assert not (folder / "model").exists()
 
@@ -69,9 +69,9 @@ def test_checkpoint_that_cannot_be_written_is_one_line_and_leaves_those_before_i
     folder = fresh("vae")
     trainer = Trainer(folder, fault)
     assert trainer.ends() == 2
-    (said,) = errors(trainer)
-    assert "cannot be written" in said
-    assert "Traceback" not in trainer.said()
+    (error,) = errors(trainer)
+    assert "cannot be written" in error
+    assert "Traceback" not in trainer.output()
     assert len(saved(folder)) == 2
     assert list(folder.glob(".pipeline/work/*/checkpoints/.writing")) == []
     assert not (folder / "model").exists()
@@ -101,7 +101,7 @@ def test_changed_training_begins_at_the_first_step_in_a_run_of_its_own(fresh, ch
 
 
 @pytest.mark.slow
-def test_where_it_runs_and_how_often_it_is_saved_do_not_begin_a_training_anew(fresh, is_whole):
+def test_another_runtime_and_checkpoint_interval_do_not_restart_a_training(fresh, is_whole):
     folder = fresh("vae")
     stopped(folder)
     edit(folder, runtime={"checkpoint_seconds": 60, "accelerator": "auto"})

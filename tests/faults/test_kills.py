@@ -1,4 +1,4 @@
-"""Trainings that are killed at any moment go on to the same bits, in the same run, with each metric once."""
+"""Trainings that are killed at any moment resume to the same bits, in the same run, with each metric once."""
 
 import random
 
@@ -8,12 +8,12 @@ from trainer import Trainer, model, saved
 
 FAMILIES = ["vae", "gan"]
 SLOW = pytest.mark.slow
-QUICK = (moments.checkpoint_half_written, moments.figures_sent_but_not_noted)
+QUICK = (moments.checkpoint_half_written, moments.metrics_sent_but_not_recorded)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=SLOW) for seed in range(1, 18))])
-def test_training_killed_at_a_random_moment_goes_on_to_the_same_bits(fresh, is_whole, uninterrupted, family, seed):
+def test_training_killed_at_a_random_moment_resumes_to_the_same_bits(fresh, is_whole, uninterrupted, family, seed):
     folder = fresh(family)
     trainer = Trainer(folder)
     trainer.process.join(random.Random(f"{family} {seed}").uniform(0, 1.1) * uninterrupted[family]["seconds"])
@@ -29,7 +29,7 @@ def test_training_killed_at_a_random_moment_goes_on_to_the_same_bits(fresh, is_w
     [each if each in QUICK else pytest.param(each, marks=SLOW) for each in moments.MOMENTS],
     ids=lambda moment: moment.__name__.replace("_", " "),
 )
-def test_training_killed_in_the_middle_of_a_write_goes_on_to_the_same_bits(fresh, is_whole, family, moment):
+def test_training_killed_in_the_middle_of_a_write_resumes_to_the_same_bits(fresh, is_whole, family, moment):
     folder = fresh(family)
     trainer = Trainer(folder, moment)
     trainer.until_held()
@@ -41,7 +41,7 @@ def test_training_killed_in_the_middle_of_a_write_goes_on_to_the_same_bits(fresh
 
 @SLOW
 @pytest.mark.parametrize("family", FAMILIES)
-def test_training_killed_again_and_again_goes_on_to_the_same_bits(fresh, is_whole, family):
+def test_training_killed_several_times_resumes_to_the_same_bits(fresh, is_whole, family):
     folder = fresh(family)
     for step in (1, 7, 10, 14, 21):
         trainer = Trainer(folder)
@@ -54,7 +54,7 @@ def test_training_killed_again_and_again_goes_on_to_the_same_bits(fresh, is_whol
 
 @SLOW
 @pytest.mark.parametrize("family", FAMILIES)
-def test_training_in_mixed_precision_that_is_killed_goes_on_to_the_same_bits(fresh, family):
+def test_killed_training_in_mixed_precision_resumes_to_the_same_bits(fresh, family):
     whole, cut = (fresh(family, runtime={"precision": "bf16-mixed"}) for _ in range(2))
     assert Trainer(whole).ends() == 0
     for step in (1, 10):

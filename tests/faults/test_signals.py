@@ -1,4 +1,4 @@
-"""Signals to a trainer, to `dvc`, and to both; and a second trainer."""
+"""Signals to a trainer, to `dvc` and to both, and a second trainer of the same training."""
 
 import os
 import signal
@@ -23,12 +23,12 @@ ENV = {name: value for name, value in os.environ.items() if not name.startswith(
 
 
 LONGER, PER_EPOCH = 20, 7
-"""Epochs of a training that does not end while its parent's death is noticed, and steps of one."""
+"""Epochs of a training that lasts longer than the detection of its parent's death, and steps of an epoch."""
 
 
 @pytest.fixture(scope="module")
 def longer(copied, tmp_path_factory):
-    """Return what a longer training of each family makes that `dvc` runs and nothing befalls."""
+    """The model of a longer, undisturbed training by `dvc` of each family."""
 
     def train(family):
         folder = copied(tmp_path_factory.mktemp("left alone") / family, family, train={"epochs": LONGER})
@@ -40,7 +40,7 @@ def longer(copied, tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
-def test_signal_ends_a_trainer_without_success_and_its_run_says_killed(fresh, is_whole, number):
+def test_signal_ends_a_trainer_without_success_and_marks_its_run_killed(fresh, is_whole, number):
     folder = fresh("vae")
     trainer = Trainer(folder)
     trainer.until_step(3)
@@ -59,7 +59,7 @@ def test_signal_between_two_checkpoints_keeps_the_last_whole_step(fresh, is_whol
     trainer.until_held()
     assert saved(folder) == []
     trainer.signal(number)
-    trainer.signal(signal.SIGTERM)  # as who looks for its parent sends it besides
+    trainer.signal(signal.SIGTERM)  # the watch for the parent's death may send this in addition
     assert trainer.ends() not in (0, None)
     (step,) = saved(folder)
     assert moments.SLOW <= step < PER_EPOCH
@@ -79,14 +79,14 @@ def test_second_trainer_of_the_same_training_is_refused_with_the_number_of_the_f
     second = Trainer(folder)
     assert second.ends() == 2
     first.signal(signal.SIGCONT)
-    (said,) = [line for line in second.said().splitlines() if line.startswith("error: ")]
-    assert f"process {first.pid} on" in said
+    (error,) = [line for line in second.output().splitlines() if line.startswith("error: ")]
+    assert f"process {first.pid} on" in error
     assert first.ends() == 0
     is_whole(folder, "vae")
 
 
 def repository(folder):
-    """Make a workspace one of DVC's, with the stage `train` alone."""
+    """Make a workspace a DVC repository with only the stage `train`."""
     (folder / ".dvc").mkdir()
     stage = {
         "cmd": STAGES["train"]["cmd"],
@@ -117,7 +117,7 @@ def dvc(folder):
     ],
     ids=lambda each: getattr(each, "name", each),
 )
-def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh, longer, family, whom, number):
+def test_signal_leaves_no_trainer_and_no_partial_model_and_the_next_repro_resumes(fresh, longer, family, whom, number):
     folder = fresh(family, train={"epochs": LONGER})
     repository(folder)
     process = dvc(folder)
@@ -131,7 +131,7 @@ def test_signal_leaves_no_trainer_no_half_model_and_the_next_repro_goes_on(fresh
     assert psutil.wait_procs([trainer], timeout=60)[1] == [], "the trainer outlives dvc"
     assert not (folder / "model").exists()
     runs = Tracked(folder / "mlflow.db").runs()
-    # a trainer that was killed itself had no time to say so
+    # a trainer that was killed itself could not record its status
     silent = number == signal.SIGKILL and whom != "dvc"
     assert [status for _, status in runs] == ["RUNNING" if silent else "KILLED"]
     assert dvc(folder).wait(120) == 0, (folder / "log").read_text()

@@ -1,4 +1,4 @@
-"""A tracking store that is away: training goes on, and metrics arrive once, in order, when it is back."""
+"""An unavailable tracking store: training continues, and metrics arrive once, in order, when the store is back."""
 
 import contextlib
 import sqlite3
@@ -8,7 +8,7 @@ import pytest
 from trainer import Trainer, model, saved
 
 PATIENCE = 30
-"""Seconds within which a trainer has to say that there is no store."""
+"""Seconds within which a trainer must report that there is no store."""
 
 
 @contextlib.contextmanager
@@ -21,10 +21,10 @@ def locked(folder):
 
 
 def errors(trainer):
-    return [line for line in trainer.said().splitlines() if line.startswith("error: ")]
+    return [line for line in trainer.output().splitlines() if line.startswith("error: ")]
 
 
-def test_training_goes_on_while_the_database_is_locked_and_its_figures_arrive_after_it(fresh, is_whole):
+def test_training_continues_while_the_database_is_locked_and_its_metrics_arrive_afterwards(fresh, is_whole):
     folder = fresh("vae")
     trainer = Trainer(folder)
     trainer.until_step(3)
@@ -36,7 +36,7 @@ def test_training_goes_on_while_the_database_is_locked_and_its_figures_arrive_af
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["vae", "gan"])
-def test_database_locked_beyond_the_end_of_training_gets_all_figures_with_the_next_run(fresh, is_whole, family):
+def test_database_locked_beyond_the_end_of_training_gets_all_metrics_with_the_next_run(fresh, is_whole, family):
     folder = fresh(family)
     trainer = Trainer(folder)
     trainer.until_step(3)
@@ -45,7 +45,7 @@ def test_database_locked_beyond_the_end_of_training_gets_all_figures_with_the_ne
         assert trainer.ends() == 0
         made = model(folder)
         time.sleep(max(0, 60 - (time.monotonic() - begun)))
-    assert "the tracking store is unavailable" in trainer.said()
+    assert "the tracking store is unavailable" in trainer.output()
     assert Trainer(folder).ends() == 0
     assert model(folder) == made
     is_whole(folder, family)
@@ -59,7 +59,7 @@ def test_database_locked_at_the_start_is_one_line_in_time(fresh):
         assert trainer.ends(PATIENCE + 10) == 2
         assert time.monotonic() - trainer.begun < PATIENCE
     assert len(errors(trainer)) == 1
-    assert "Traceback" not in trainer.said()
+    assert "Traceback" not in trainer.output()
     assert "tracking store" in errors(trainer)[0]
 
 
@@ -70,7 +70,7 @@ def test_server_that_is_down_at_the_start_is_one_line_in_time(fresh, closed_port
     assert time.monotonic() - trainer.begun < PATIENCE
     assert len(errors(trainer)) == 1
     assert f"127.0.0.1:{closed_port}" in errors(trainer)[0]
-    assert "Traceback" not in trainer.said()
+    assert "Traceback" not in trainer.output()
     assert saved(folder) == []
 
 
@@ -82,20 +82,20 @@ def test_server_that_is_away_at_the_start_is_one_line_in_time(fresh, server, fau
     assert trainer.ends(PATIENCE + 10) == 2
     assert time.monotonic() - trainer.begun < PATIENCE
     assert len(errors(trainer)) == 1
-    assert "Traceback" not in trainer.said()
+    assert "Traceback" not in trainer.output()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["down", "slow", "500"])
-def test_training_goes_on_without_its_server_which_gets_all_figures_with_the_next_run(
+def test_training_continues_without_its_server_which_gets_all_metrics_with_the_next_run(
     fresh, server, uninterrupted, steps_logged_once, fault
 ):
     folder = fresh("vae")
     trainer = Trainer(folder, uri=server.uri)
     trainer.until_step(3)
     server.fault = fault
-    assert trainer.ends() == 0, trainer.said()
-    assert "the tracking store is unavailable" in trainer.said()
+    assert trainer.ends() == 0, trainer.output()
+    assert "the tracking store is unavailable" in trainer.output()
     assert model(folder) == uninterrupted["vae"]["model"]
     server.fault = None
     assert Trainer(folder, uri=server.uri).ends() == 0
@@ -103,7 +103,7 @@ def test_training_goes_on_without_its_server_which_gets_all_figures_with_the_nex
 
 
 @pytest.mark.slow
-def test_server_that_comes_back_while_training_goes_on_gets_all_figures(fresh, server, steps_logged_once):
+def test_server_that_comes_back_during_training_gets_all_metrics(fresh, server, steps_logged_once):
     folder = fresh("vae")
     trainer = Trainer(folder, uri=server.uri)
     trainer.until_step(3)

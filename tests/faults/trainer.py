@@ -1,4 +1,4 @@
-"""Trainers as real processes: each is forked from a server that has imported everything, so that it begins at once."""
+"""Trainers as real processes, forked from a server that has imported everything, so that they start at once."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ FOREVER = 600
 
 
 def run(folder, hook, uri):
-    """Be a trainer: what `python -m pipeline.stages.train` does in a folder, with what a test has it do besides."""
+    """Do what `python -m pipeline.stages.train` does in a folder, with a hook of the test."""
     import torch
 
     from pipeline.stages import train
@@ -28,7 +28,7 @@ def run(folder, hook, uri):
     with Path(folder, f"log of {os.getpid()}").open("a") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
-    # a shell that runs the tests in the background, or nohup, would have every child ignore these
+    # nohup, or a shell that runs the tests in the background, makes every child ignore these
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     torch.set_num_threads(1)
@@ -41,7 +41,7 @@ def run(folder, hook, uri):
 
 
 class Trainer:
-    """A trainer at work in a folder."""
+    """A trainer that runs in a folder."""
 
     def __init__(self, folder, hook=None, uri=None):
         self.folder = folder
@@ -59,19 +59,19 @@ class Trainer:
     def ends(self, timeout=120):
         """Wait for the end, and return the exit code."""
         self.process.join(timeout)
-        assert self.process.exitcode is not None, f"the trainer goes on:\n{self.said()}"
+        assert self.process.exitcode is not None, f"the trainer is still running:\n{self.output()}"
         return self.process.exitcode
 
     def killed(self):
         self.signal(signal.SIGKILL)
         return self.ends()
 
-    def said(self):
+    def output(self):
         return (self.folder / f"log of {self.pid}").read_text().replace("\r", "\n")
 
     def until(self, holds, timeout=60):
-        """Wait until something holds of the folder, while the trainer lives."""
-        wait_for(holds, timeout, self, self.said, pause=0.01)
+        """Wait for a condition while the trainer lives."""
+        wait_for(holds, timeout, self, self.output, pause=0.01)
 
     def poll(self):
         return self.process.exitcode
@@ -84,18 +84,18 @@ class Trainer:
 
 
 def hold(folder):
-    """Say that the moment has come which a test waits for, and stay in it."""
+    """Mark by the file `held` that the moment has come, and wait there."""
     (folder / "held").touch()
     time.sleep(FOREVER)
 
 
 def saved(folder):
-    """Return the steps of the checkpoints that lie there, the newest first."""
+    """Return the steps of the checkpoints, newest first."""
     return sorted(int(path.name.partition("-")[0]) for path in folder.glob(".pipeline/work/*/checkpoints/*.ckpt"))[::-1]
 
 
 def model(folder):
-    """Return the digest of every file of model/."""
+    """Return the digest of every file in model/."""
     files = sorted((folder / "model").iterdir())
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -109,7 +109,7 @@ def edit(folder, **sections):
 
 
 class Tracked:
-    """What a database of MLflow says, asked without MLflow."""
+    """Runs and metrics in a database of MLflow, read without MLflow."""
 
     def __init__(self, path, before=()):
         self.path, self.before = path, before
@@ -119,12 +119,12 @@ class Tracked:
             return base.execute(question, values).fetchall()
 
     def runs(self):
-        """Return id and status of each run but those of before, in the order in which they began."""
+        """Return id and status of each run except earlier ones, in order of their start."""
         found = self.ask("SELECT run_uuid, status FROM runs ORDER BY start_time")
         return [run for run in found if run not in self.before]
 
     def steps(self, run, name):
-        """Return the steps of a metric's points, in the order of their times."""
+        """Return the steps of a metric in order of their timestamps."""
         return [
             step
             for (step,) in self.ask(

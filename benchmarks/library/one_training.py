@@ -1,10 +1,10 @@
-"""One training of the train stage's code over noise images, which measures itself: benchmarks/growth.py starts it.
+"""One training by the train stage's code over noise images, which measures itself: growth.py starts it.
 
-It prints, as a line of JSON, the median seconds of a step, MiB of memory at its start and at their peak (the checkpoint
-at the end included), and the trained parameters. Of several processes it says also what an all-reduce takes by itself,
-and the bytes that each process sends in a step: those of all interfaces of the network, so that it should have one of
-its own. Where params.yaml is:
-python benchmarks/one_training.py [--family gan] [--batch 64] [--size 28] [--width 64] [--devices 2] [--nodes 2]
+It prints a line of JSON: the median seconds of a step, MiB of memory at the start and at the peak (the checkpoint at
+the end included), and the number of trained parameters. Of several processes it also reports the cost of an all-reduce
+alone, and the bytes that each process sends in a step. These are counted over all interfaces of the network, so it
+should run in a network of its own. Where params.yaml is: python benchmarks/library/one_training.py
+[--family gan] [--batch 64] [--size 28] [--width 64] [--devices 2] [--nodes 2]
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from pipeline.training.game import Game
 from pipeline.training.trainer import fit
 
 PROBE = 1 << 20
-"""Numbers in the all-reduce that tells the bandwidth."""
+"""Numbers in the all-reduce that measures the bandwidth."""
 
 
 def peak() -> float:
-    """Return the most memory that this process ever held, in MiB."""
+    """Return the peak of this process's resident memory in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def sent() -> int:
-    """Return the bytes that all interfaces of this network ever sent, or 0 where that cannot be told."""
+    """Return the bytes that all interfaces of this network ever sent, or 0 where the system does not report them."""
     table = Path("/proc/self/net/dev")
     lines = table.read_text().splitlines()[2:] if table.exists() else []
     return sum(int(line.partition(":")[2].split()[8]) for line in lines)
@@ -60,7 +60,7 @@ def all_reduce(numbers: int, rounds: int) -> float:
 
 
 class Meter(pl.Callback):
-    """Notes the time and the bytes sent so far as each step begins, and before the first what an all-reduce takes."""
+    """Records the time and the bytes sent as each step begins, and the cost of an all-reduce before the first."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -79,7 +79,7 @@ class Meter(pl.Callback):
 
 
 def measured(params: Params, size: int, steps: int, skip: int) -> dict[str, float]:
-    """Train on so many steps after some that do not count, and return what the module's docstring says."""
+    """Train for so many steps after some that do not count, and return the measurements."""
     spec = ImageContent(size, params.image.channels).spec
     settings = params.train.model_copy(update={"epochs": 1})
     items = (skip + steps + 1) * settings.batch_size
@@ -103,18 +103,11 @@ def measured(params: Params, size: int, steps: int, skip: int) -> dict[str, floa
 
 
 def main() -> None:
-    """Train, and let the process that leads say what it found."""
+    """Train, and print the measurements in the leading process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=sorted(families.FAMILIES), default="vae")
-    for name, default in {
-        "batch": 64,
-        "size": 28,
-        "width": 64,
-        "devices": 1,
-        "nodes": 1,
-        "steps": 40,
-        "skip": 5,
-    }.items():
+    defaults = {"batch": 64, "size": 28, "width": 64, "devices": 1, "nodes": 1, "steps": 40, "skip": 5}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     words = parser.parse_args()
     processes.end_with_parent()

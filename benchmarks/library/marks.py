@@ -1,8 +1,8 @@
-"""Run a stage and add a line of JSON to a file: the seconds of its process by part, each second in one part alone.
+"""Run a stage and append a line of JSON to a file: the seconds of its process by part.
 
-`start` is the interpreter's own, `imports` all that this thread imports, at the top or late, `tracking` the calls that
-begin and end a run, write to it and register a version, and `work` the rest; the interpreter's end is in none of them.
-Used by overhead.py: python -m benchmarks.marks STAGE FILE $(date +%s.%N)
+Each second counts for one part alone: `start` of the interpreter; `imports` of this thread, at the top or later;
+`tracking`, the calls that begin and end a run, write to it and register a version; `work`, the rest. The end of the
+interpreter is in none of them. overhead.py runs: python -m benchmarks.library.marks STAGE FILE $(date +%s.%N)
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 
 
 class Clock:
-    """Adds the seconds that pass to the part that is under way."""
+    """Adds the seconds that pass to the current part."""
 
     def __init__(self) -> None:
-        """Begin with work under way."""
+        """Begin with work."""
         self.parts = {"start": 0.0, "imports": 0.0, "tracking": 0.0, "work": 0.0}
         self.part, self.since = "work", time.perf_counter()
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
-        """Have a part under way."""
+        """Count the seconds of a context for a part."""
         before = self.turn(part)
         try:
             yield
@@ -36,14 +36,14 @@ class Clock:
             self.turn(before)
 
     def turn(self, part: str) -> str:
-        """Let another part be under way, and return the one that was."""
+        """Change to another part, and return the previous one."""
         now, before = time.perf_counter(), self.part
         self.parts[before] += now - self.since
         self.part, self.since = part, now
         return before
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function whose seconds on this thread are those of a part."""
+        """Wrap a function, so that its seconds on this thread count for a part."""
         here = threading.get_ident()
 
         def run(*words: Any, **named: Any) -> Any:
@@ -56,10 +56,10 @@ class Clock:
 
 
 class Timed:
-    """A context whose beginning and end are tracking."""
+    """A context manager whose entry and exit count as tracking."""
 
     def __init__(self, clock: Clock, context: Any) -> None:
-        """Set which context."""
+        """Wrap a context manager."""
         self.enter = clock.timed("tracking", context.__enter__)
         self.exit = clock.timed("tracking", context.__exit__)
 
@@ -71,7 +71,7 @@ class Timed:
 
 
 def watch(clock: Clock) -> None:
-    """Time what a stage, once imported, asks of MLflow."""
+    """Time the calls to MLflow of a stage that has been imported."""
     if "pipeline.tracking" in sys.modules:
         tracking: Any = sys.modules["pipeline.tracking"]
         tracking.scored = clock.timed("tracking", tracking.scored)
@@ -90,7 +90,7 @@ def main() -> None:
     stage, file, begun = sys.argv[1:]
     clock = Clock()
     clock.parts["start"] = time.time() - float(begun)
-    bootstrap: Any = importlib._bootstrap  # what `-X importtime` times, too
+    bootstrap: Any = importlib._bootstrap  # `-X importtime` times this function too
     bootstrap._find_and_load = clock.timed("imports", bootstrap._find_and_load)
     module = importlib.import_module(f"pipeline.stages.{stage}")
     watch(clock)

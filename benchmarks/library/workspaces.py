@@ -1,4 +1,4 @@
-"""Workspaces beside the repository's: its code and raw data, with params of their own."""
+"""Temporary workspaces with the code and raw data of another workspace, and params of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIRST = ("prepare", "features")
 
 
 def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
-    """Make one in a folder, with the raw data and params of another and changes by dotted name; return the folder."""
+    """Make a workspace with the raw data and params of another, change params by dotted name, and return its folder."""
     shutil.copy(source / "params.yaml", folder)
     change(folder, changes)
     (folder / project.LAYOUT).symlink_to(source / project.LAYOUT)
@@ -28,7 +28,7 @@ def workspace(folder: Path, source: Path, changes: Mapping[str, Any]) -> Path:
 
 
 def change(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Change the params of a workspace, by dotted name."""
+    """Change params of a workspace, by dotted name."""
     params = yaml.safe_load((folder / "params.yaml").read_text())
     for name, value in changes.items():
         *sections, field = name.split(".")
@@ -40,7 +40,7 @@ def change(folder: Path, changes: Mapping[str, Any]) -> None:
 
 
 def prepared(folder: Path, source: Path, changes: Mapping[str, Any], stages: Sequence[str] = FIRST) -> Path:
-    """Make a workspace, run the stages before `train` or some of them, and return it."""
+    """Make a workspace, run its first stages, and return its folder."""
     workspace(folder, source, changes)
     for each in stages:
         stage(each, folder)
@@ -48,10 +48,10 @@ def prepared(folder: Path, source: Path, changes: Mapping[str, Any], stages: Seq
 
 
 def stage(name: str, folder: Path) -> None:
-    """Run a stage in a workspace, with a tracking store there.
+    """Run a stage in a workspace, with a tracking store of its own there.
 
     Raises:
-        subprocess.CalledProcessError: it failed, and has said why.
+        subprocess.CalledProcessError: the stage failed; its message is on stderr.
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | {"DVC_ROOT": str(folder)}
     subprocess.run([sys.executable, "-m", f"pipeline.stages.{name}"], cwd=folder, env=env, check=True)

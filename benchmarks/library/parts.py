@@ -1,4 +1,4 @@
-"""Seconds by part: which share of a whole each of its functions takes."""
+"""Seconds by part: the share of a computation that each of its functions takes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from unittest import mock
 
 
 class Parts:
-    """Adds up the seconds of parts; what runs within a part counts for that part alone."""
+    """Adds up the seconds of parts; a part called within another counts for the outer one alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.inside = False
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, or one that yields, its seconds added to a part unless another part is under way."""
+        """Wrap a function or generator function: its seconds count for a part unless another part is running."""
         self.seconds.setdefault(part, 0.0)
 
         def run(*words: Any, **named: Any) -> Any:
@@ -41,7 +41,7 @@ class Parts:
 
     @contextmanager
     def of(self, *places: tuple[Any, str, str]) -> Iterator[None]:
-        """Time functions within: each by its owner, its name there, and the part that it belongs to."""
+        """Time functions in this context, each given by its owner, its name there, and its part."""
         with ExitStack() as stack:
             for owner, name, part in places:
                 stack.enter_context(mock.patch.object(owner, name, self.timed(part, getattr(owner, name))))

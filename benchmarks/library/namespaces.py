@@ -1,4 +1,4 @@
-"""Networks of one's own on one machine: Linux's network namespaces, joined by a cable of limited bandwidth."""
+"""Separate networks on one machine: Linux network namespaces, joined by a virtual cable of limited bandwidth."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 END, NET = "eth0", "10.99.0"
-"""The name of a cable's end in its namespace, and what the addresses begin with: the first end is .1, the other .2."""
+"""The interface of a cable's end, and the prefix of the addresses: the first end is .1, the other .2."""
 
 BURST = 0.25
-"""kB that a cable sends at once for each Mbit/s, 2 ms of it: with less, a busy machine does not use the bandwidth."""
+"""kB of a burst for each Mbit/s, 2 ms of traffic: with less, a busy machine does not use the bandwidth."""
 
 
 class Place(NamedTuple):
-    """A namespace: its name, and the words before a command that run it there."""
+    """A network namespace."""
 
     name: str
 
     @property
     def words(self) -> list[str]:
-        """Return them."""
+        """Return the words that run a command there if they precede it."""
         return ["ip", "netns", "exec", self.name]
 
 
 def possible() -> bool:
-    """Say whether this process may make namespaces, and has the tools."""
+    """Return whether this process may make namespaces and has the tools."""
     return os.geteuid() == 0 and all(map(shutil.which, ("ip", "tc")))
 
 
 @contextmanager
 def namespace(name: str) -> Iterator[Place]:
-    """Give a network that has a loopback and nothing else, for as long as it is needed."""
+    """Yield a network that has only a loopback, and delete it at the end."""
     place = Place(f"{name}-{os.getpid()}")
     _do("ip", "netns", "add", place.name)
     try:
@@ -46,7 +46,7 @@ def namespace(name: str) -> Iterator[Place]:
 
 @contextmanager
 def joined(megabits: float) -> Iterator[tuple[Place, Place]]:
-    """Give two networks that a cable joins, whose ends each send so many Mbit/s at most."""
+    """Yield two networks that a cable joins, each of whose ends sends at most so many Mbit/s."""
     with namespace("here") as here, namespace("there") as there:
         _do("ip", "-n", here.name, "link", "add", END, "type", "veth", "peer", "name", END, "netns", there.name)
         for number, place in enumerate((here, there), start=1):
