@@ -1,4 +1,4 @@
-"""The kinds of data: one file each, named below, with a section in params.yaml and a class in sections.py."""
+"""Registry of contents, the kinds of data; each also has a section in params.yaml and a class in sections.py."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ CONTENTS: dict[str, Callable[..., Content]] = {
 
 
 def build(name: str, settings: Mapping[str, Any], learnt: Mapping[str, Any]) -> Content:
-    """Return the content of that name, with the values of its section in params.yaml and what it learnt of a source."""
+    """Build a content by name, from its section of params.yaml and what it learnt of a source."""
     return CONTENTS[name](**settings, **learnt)

@@ -1,4 +1,4 @@
-"""The seam between data and models: what a content says of its items, and nothing of who models them."""
+"""The interface between data and models: what a content provides for its items, whichever family models them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from pipeline.contents.folders import Folder
 
 Raw: TypeAlias = Any
-"""One raw item, as a person would get it: an array, such as an image (height, width, channels) uint8, or a text."""
+"""One raw item, as a user gets it: an array, such as an image (height, width, channels) uint8, or a text."""
 
 Raws: TypeAlias = Sequence[Any] | NDArray[Any]
-"""Raw items: a list of them, or one array where they have one shape."""
+"""Raw items: a list, or one array where all have the same shape."""
 
 Stored: TypeAlias = NDArray[np.unsignedinteger[Any]]
-"""Encoded items as they lie in data/prepared, (n, *spec.shape) of `spec.dtype`."""
+"""Encoded items as stored in data/prepared, (n, *spec.shape) of `spec.dtype`."""
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the arrays of a dataset look like: the hinge between contents and families.
+    """The layout of a dataset's arrays, which contents define and families read.
 
-    An item is an array of `shape`; `layout` says which axes are neighbours: "grid" is (channels, height, width),
-    "sequence" is (channels, length). Its values are numbers in [0, levels); or, where there is a vocabulary, tokens in
-    [0, vocab_size), which have no order, and then its shape is (length,). Families see numbers scaled to [-1, 1], and
-    tokens as points of the simplex, one-hot where they are data: `x_shape` is the shape of an item as they see it.
+    An item is an array of `shape`, whose axes `layout` names: "grid" is (channels, height, width), "sequence" is
+    (channels, length). Its values are numbers in [0, levels). With a vocabulary they are tokens in [0, vocab_size),
+    which have no order, and the shape is (length,). Families see numbers scaled to [-1, 1], and tokens as points of
+    the simplex, one-hot for data: `x_shape` is the shape of an item as families see it.
     """
 
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class DataSpec:
 
     @property
     def x_shape(self) -> tuple[int, ...]:
-        """Channels first: `shape`, or (vocab_size, length) of tokens."""
+        """Shape of an item as families see it, channels first: `shape`, or (vocab_size, length) for tokens."""
         return (self.vocab_size, *self.shape) if self.vocab_size else self.shape
 
     @property
@@ -58,21 +58,21 @@ class DataSpec:
 
     @property
     def bin_width(self) -> float:
-        """Distance of two neighbouring values once they are scaled to [-1, 1]."""
+        """Distance between two neighbouring values after scaling to [-1, 1]."""
         return 2 / (self.levels - 1)
 
     def scale(self, array: Tensor) -> Tensor:
-        """Return stored items as families see them, float32 (n, *x_shape), on the device that they are on."""
+        """Return stored items as families see them, float32 (n, *x_shape), on the same device."""
         if not self.vocab_size:
             return array.float().mul_(self.bin_width).sub_(1)
         return one_hot(array.long(), self.vocab_size)
 
     def squash(self, h: Tensor) -> Tensor:
-        """Return unbounded values (n, *x_shape) in the range that families see: (-1, 1), or the simplex of tokens."""
+        """Map unbounded values (n, *x_shape) to the range that families see: (-1, 1), or the simplex of tokens."""
         return h.float().softmax(1) if self.vocab_size else h.float().tanh()
 
     def quantise(self, x: Tensor) -> Stored:
-        """Return values as families see them as the nearest stored ones, or as the likeliest tokens."""
+        """Round values, as families see them, to the nearest stored ones or to the likeliest tokens."""
         x = x.detach().float()
         if self.vocab_size:
             found: Stored = x.argmax(1).cpu().numpy().astype(self.dtype)
@@ -97,8 +97,8 @@ class Item:
     Attributes:
         label: its class, if it has one.
         split: its split, if the source fixes it.
-        group: what it is a part of, as a window is of a document; the parts of one thing never go to different splits.
-        like: what it shares with items that are so like it that one of them is enough; None: its encoded bytes.
+        group: what it is a part of, such as the document of a window; all items of a group go to the same split.
+        like: a key that near-duplicates share, one of which is kept; None: the encoded bytes are the key.
     """
 
     raw: Raw
@@ -119,7 +119,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What is not needed beside something that came before it, and why: `of` is what it repeats or resembles."""
+    """An item or document that duplicates an earlier one, and why: `of` is what it repeats or resembles."""
 
     origin: str
     of: str
@@ -128,26 +128,26 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Usable:
-    """A file that is not rejected, which an item of it says as well.
+    """A file that is not rejected, though it may give no item; an `Item` of the file implies it.
 
-    A file is one of a folder, or one of the documents or pictures that such a file holds: a line of JSON lines.
+    A document or picture within a file, such as a line of JSON lines, counts as a file of its own.
     """
 
     origin: str
 
 
 Found: TypeAlias = Item | Rejected | LeftOut | Usable
-"""What is found in a source."""
+"""Anything that reading a source yields."""
 
 
 class Content(Protocol):
     """A kind of data: how it is read, encoded, decoded, shown, serialised, and compared item by item.
 
     Attributes:
-        formats: names of those that raw items are serialised in, the default first.
-        suffix: ending of the file that one raw item is saved in.
-        distance: the beginning of the names of Frechet distances: "fid" is customary for images.
-        unit: what a likelihood is told a piece of: "dim" or "byte".
+        formats: names of the formats that raw items are serialised in, the default first.
+        suffix: suffix of the file that one raw item is saved in.
+        distance: prefix of the names of Frechet distances; "fid" is customary for images.
+        unit: unit that likelihoods are given per, "dim" or "byte".
     """
 
     name: str
@@ -158,61 +158,61 @@ class Content(Protocol):
     unit: Literal["dim", "byte"]
 
     def learn(self, source: Folder) -> Mapping[str, Any]:
-        """Return what has to be known of a source before it is encoded, in plain values; most contents need nothing.
+        """Return what encoding needs to know of a source, as plain values; {} for contents that need nothing.
 
-        It is kept with the data and with the model, and the content is built with it as further arguments.
+        It is stored with the data and with the model, and passed to the content as further arguments.
         """
         ...
 
     def read(self, source: Folder) -> Iterator[Found]:
-        """Yield what lies in a source, in any order, but all of a file together."""
+        """Yield what a source holds, in any order, but everything of one file consecutively."""
         ...
 
     def encode(self, raw: Raw) -> Stored:
-        """Return a raw item as an array of `spec.shape`."""
+        """Encode a raw item as an array of `spec.shape`."""
         ...
 
     def decode(self, arrays: Stored) -> Raws:
-        """Return encoded items (n, *spec.shape) as raw items, exactly as a person gets them."""
+        """Decode items (n, *spec.shape) to raw items, exactly as a user gets them."""
         ...
 
     def units(self, arrays: Stored) -> NDArray[np.float64]:
-        """Return how many units each encoded item has, (n,)."""
+        """Return the number of units of each encoded item, (n,)."""
         ...
 
     def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
-        """Return how far, or how near, each raw item is to its reconstruction, (n,) by name.
+        """Return distances and similarities of raw items to their reconstructions, each (n,), by name.
 
-        `reconstruction_loss` is among them, the lower the better.
+        `reconstruction_loss` is one of them; lower is better.
         """
         ...
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return what only this content can say of raw items, given those of train: (n,) by name, or () of all."""
+        """Return metrics of this content alone by name, (n,) or () over all items; `train` gives the raws of train."""
         ...
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return of what each raw item has how much, by name: sparse counts (n, bins), a SciPy `csr_array`.
+        """Return histograms of raw items by name, each of sparse counts (n, bins): a SciPy `csr_array`.
 
-        Samples and test are compared by them, each as `<name>_distance`.
+        Each compares samples with test, as the metric `<name>_distance`.
         """
         ...
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image:
-        """Return a picture of raw items, row by row, for a person to look at."""
+        """Return a picture of raw items, row by row."""
         ...
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
-        """Return raw items as a person reads or hears them, as a part of a page; "" where a picture says it all.
+        """Return raw items as an HTML fragment to read or to listen to; "" where the picture is enough.
 
-        With reconstructions, each item stands beside its own, and what differs is marked.
+        With reconstructions, each item stands beside its own, and differences are marked.
         """
         ...
 
     def save(self, raw: Raw, path: Path) -> None:
-        """Write one raw item into a file, whose ending is `suffix`."""
+        """Write one raw item to a file that ends in `suffix`."""
         ...
 
     def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
-        """Return raw items in one of `formats`: an array, or a text for each, as JSON can hold them."""
+        """Return raw items in one of `formats`, ready for JSON: an array, or one string per item."""
         ...

@@ -1,4 +1,4 @@
-"""Items for a person to look at: a sheet of small pictures, or a file each."""
+"""Output of items for display: a sheet of small pictures, or one file per item."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pipeline.system import progress
 
 GAP = 2
 CAPTION = 14
-"""Of a sheet, in pixels: what is between pictures, and a line below each."""
+"""Pixels of a sheet: the gap between pictures, and the caption line below each."""
 
 
 def sheet(pictures: Sequence[Image.Image], columns: int, captions: Sequence[str]) -> Image.Image:
-    """Return pictures of one size row by row, with captions below them where given."""
+    """Arrange pictures of one size row by row, with captions below them where given."""
     width, height = pictures[0].size if pictures else (0, 0)
     line = CAPTION if captions else 0
     rows = -(-len(pictures) // columns)
@@ -33,18 +33,18 @@ def sheet(pictures: Sequence[Image.Image], columns: int, captions: Sequence[str]
 
 
 def place(content: Content) -> str:
-    """Return where samples go by themselves: one picture, or a folder with a file each of what is read or heard."""
+    """Return the default path of samples: one picture, or a folder of files to read or listen to."""
     return "samples.png" if content.suffix == ".png" else "samples"
 
 
 def write(content: Content, raws: Raws, folder: Path) -> None:
-    """Write each raw item into a file of its own."""
+    """Write each raw item to a file of its own."""
     for i, raw in enumerate(progress.bar(raws, desc="write", leave=False, delay=1.0)):
         content.save(raw, folder / f"sample-{i:0{len(str(len(raws) - 1))}}{content.suffix}")
 
 
 def _fitted(text: str, font: Any, width: int) -> str:
-    """Return the text, shortened to a width in pixels."""
+    """Shorten a text to a width in pixels."""
     while text and font.getlength(text) > width:
         text = text[:-1]
     return text

@@ -1,4 +1,4 @@
-"""Folders of files, one item or more in each: the one walk over them that all contents share, and what it refuses."""
+"""The walk over a source folder that all contents share, and the files that it refuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MIB = 1 << 20
 ABOUT = re.compile(r"(readme|licen[cs]e|copying)(\.(md|rst|txt))?|source\.json", re.IGNORECASE)
-"""Names of files that lie beside the data and are no items."""
+"""Names of files that describe the data and are not items."""
 KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -30,16 +30,16 @@ KINDS = {
 
 
 class UnusableError(Exception):
-    """A file that can be read and is no good: its text says why."""
+    """A file that can be read but not used; the message states why."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A source's folder, and what of it may be read.
+    """A source's folder, and which of its files may be read.
 
     Attributes:
-        max_bytes: what a file may have at most, as it lies there and unpacked.
-        follow_links: whether links to what lies outside are followed.
+        max_bytes: largest size of a file, both on disk and unpacked.
+        follow_links: whether links that leave the folder are followed.
     """
 
     path: Path
@@ -48,21 +48,21 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """The folder's own name, by which some sources are known."""
+        """The folder's own name, which identifies known sources."""
         return self.path.name
 
     def files(self, ending: str = "") -> Iterator[Path | Rejected]:
-        """Yield what `walk` does, beneath a bar of how many of them there are."""
+        """Yield what `walk` yields, with a progress bar."""
         total = sum(1 for _ in self.walk(ending))
         about = f"read {shown(self.name)}"
         yield from bar(self.walk(ending), desc=about, total=total, unit=" files", mininterval=1.0, leave=False)
 
     def walk(self, ending: str = "") -> Iterator[Path | Rejected]:
-        """Yield the regular files below whose names have an ending, in the order of their names; and what is refused.
+        """Yield the regular files below with a suffix, in the order of their names, and what is refused.
 
-        Hidden ones, and those that speak about the data, are no items. Each folder is walked once, whatever leads to
-        it, and nothing is opened that is no regular file. Links are followed to files of the folder, and where
-        `follow_links` says so to what lies outside.
+        Hidden files and files about the data are skipped. Each folder is walked once, whatever links to it, and only
+        regular files are opened. Links to files of the folder are followed; links that leave it only with
+        `follow_links`.
         """
         walked: set[tuple[int, int]] = set()
         pending = [self.path]
@@ -84,21 +84,21 @@ class Folder:
                 yield Rejected(self.origin(path), reason) if reason else path
 
     def origin(self, path: Path) -> str:
-        """Return where a file lies in the folder, as people can read it."""
+        """Return the path of a file within the folder, as printable text."""
         return shown(str(path.relative_to(self.path)))
 
     def label(self, path: Path) -> str | None:
-        """Return the class of a file: the name of the first subfolder that it is in, if it is in one."""
+        """Return the class of a file: the name of its first subfolder, or None outside of subfolders."""
         parts = path.relative_to(self.path).parts
         return shown(parts[0]) if len(parts) > 1 else None
 
     def _refusal(self, path: Path, about: os.stat_result, walked: AbstractSet[tuple[int, int]]) -> str:
-        """Return why a file or folder is none of this one's, or ""."""
+        """Return why a file or folder is refused, or ""."""
         is_folder = stat.S_ISDIR(about.st_mode)
         if not is_folder and not stat.S_ISREG(about.st_mode):
-            return f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'something else')} and no regular file"
+            return f"it is {KINDS.get(stat.S_IFMT(about.st_mode), 'something else')}, not a regular file"
         if (about.st_dev, about.st_ino) in walked:
-            return "it is a folder that is read under another name already"
+            return "it is a folder that has already been read under another name"
         if path.is_symlink() and path != self.path:
             end = path.resolve()
             inside = end.is_relative_to(self.path.resolve())
@@ -112,7 +112,7 @@ class Folder:
 
 
 def too_large(verb: str, size: int, most: int) -> str:
-    """Return that something has, or unpacks to, too many bytes, or ""."""
+    """Return that a file has, or unpacks to (the verb), more bytes than allowed; "" if it does not."""
     return (
         f"it {verb} {size / MIB:,.0f} MiB, more than prepare.max_file_mib ({most / MIB:,.0f}) allows"
         if size > most
@@ -121,7 +121,7 @@ def too_large(verb: str, size: int, most: int) -> str:
 
 
 def decoded(folder: Folder, decode: Callable[[Path], T]) -> Iterator[tuple[Path, T] | Rejected]:
-    """Yield what each file of a folder is decoded to, after its path; or why it is not."""
+    """Yield the path and the decoded value of each file of a folder, or why it is rejected."""
     for path in folder.files():
         if isinstance(path, Rejected):
             yield path
@@ -135,27 +135,27 @@ def decoded(folder: Folder, decode: Callable[[Path], T]) -> Iterator[tuple[Path,
 
 
 def _may_be_item(name: str) -> bool:
-    """Return whether a name may be that of an item, or of a folder with some."""
+    """Return whether a name may be that of an item, or of a folder of items."""
     return not name.startswith(".") and not ABOUT.fullmatch(name)
 
 
 def _unreachable(path: Path, error: OSError) -> str:
-    """Return why it cannot even be told what lies somewhere."""
+    """Return why the type of a path cannot be determined."""
     if error.errno == errno.ELOOP:
         return "it is a link that leads back to itself"
     if error.errno == errno.ENOENT and path.is_symlink():
-        return "it is a link to nothing"
+        return "it is a broken link"
     return f"{type(error).__name__}: {error.strerror}"
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Return in one line why a file gave no item."""
+    """Return why a file gave no item, in one line."""
     if isinstance(error, UnusableError):
         return str(error)
     if isinstance(error, OSError) and path.exists() and path.stat().st_size == 0:
         return "the file is empty"
-    said = str(error)
+    message = str(error)
     for name in (str(path), repr(str(path))[1:-1]):  # as Pillow and as OSError write it
-        said = said.replace(name, shown(path.name))
-    said = shown(" ".join(said.split()))
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        message = message.replace(name, shown(path.name))
+    message = shown(" ".join(message.split()))
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""Names of many things, on disk: what lists of them say is looked up where it is asked for."""
+"""A list of many names, kept on disk and looked up by number."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Self
 
 
 class Names:
-    """Names numbered from 0 as they are added, in a temporary file; memory holds eight bytes of each."""
+    """Names in a temporary file, numbered from 0 in the order of addition; each takes eight bytes of memory."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Open the file in a folder, or where temporary files are."""
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed where this is left
+        """Open the file in a folder, or in the folder for temporary files."""
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
         self._ends = array("q", [0])
 
     def add(self, name: str) -> int:
-        """Keep a name, and return its number."""
+        """Add a name and return its number."""
         self._file.seek(self._ends[-1])
         self._ends.append(self._ends[-1] + self._file.write(name.encode(errors="surrogatepass")))
         return len(self._ends) - 2
 
     def __getitem__(self, number: int) -> str:
-        """Return the name of a number."""
+        """Return the name with a number."""
         begin, end = self._ends[number : number + 2]
         self._file.seek(begin)
         return self._file.read(end - begin).decode(errors="surrogatepass")
 
     def __enter__(self) -> Self:
-        """Keep the file until this is left."""
+        """Return itself, with the file open."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

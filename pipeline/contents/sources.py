@@ -1,4 +1,4 @@
-"""What is known of a source: the card, source.json, that may lie beside its files; and downloads of what is missing."""
+"""A source's card, the optional file source.json beside its data, and the download of missing files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.system.errors import SourceError
 
 TIMEOUT = 30.0
-"""Seconds that a download may stand still."""
+"""Seconds that a download may stall."""
 
 
 @contextmanager
 def downloading(why: str) -> Iterator[None]:
-    """Say why something is downloaded, and let no download within stand still for long."""
+    """Print why a download starts, and abort downloads that stall for `TIMEOUT` seconds."""
     sys.stderr.write(f"{why}\n")
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
@@ -29,7 +29,7 @@ def downloading(why: str) -> Iterator[None]:
 
 
 class Card(BaseModel):
-    """Title, origin and licence of a source, and the names of its classes where files hold numbers alone."""
+    """Title, homepage and licence of a source, and the names of its classes where its files hold only numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,10 +40,10 @@ class Card(BaseModel):
 
     @classmethod
     def read(cls, source: Path) -> Card:
-        """Read the card of a source; one that has none has an empty card.
+        """Read the card of a source, or return an empty one if there is none.
 
         Raises:
-            SourceError: the card is not what it should be.
+            SourceError: the card is invalid.
         """
         path = source / "source.json"
         if not path.is_file():
@@ -51,4 +51,4 @@ class Card(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise SourceError(f"{path}: {error.errors()[0]['msg']}; see data/raw/README.md") from error
+            raise SourceError(f"{path}: {error.errors()[0]['msg']}; data/raw/README.md lists the fields") from error

@@ -25,7 +25,7 @@ READERS = {
 
 
 def listed(folder, **bounds):
-    """Return where the files of a folder lie, and what is refused with the reason."""
+    """Return the paths of the files of a folder, and the reason for each refusal."""
     source = whole(folder, **bounds)
     found = list(source.walk())
     return (
@@ -43,9 +43,9 @@ def test_what_is_no_regular_file_is_refused_by_name_and_never_opened(tmp_path, c
         end.bind("socket.py")
     found = {each.origin: each.reason for each in READERS[content](whole(tmp_path))}
     assert found == {
-        "pipe.py": "it is a FIFO and no regular file",
-        "socket.py": "it is a socket and no regular file",
-        "zero.py": "it is a device and no regular file",
+        "pipe.py": "it is a FIFO, not a regular file",
+        "socket.py": "it is a socket, not a regular file",
+        "zero.py": "it is a device, not a regular file",
     }
 
 

@@ -19,12 +19,12 @@ from pipeline.contents.display import sheet
 from pipeline.contents.folders import Folder
 
 CHUNK = 8
-"""Sounds that are worked on at once: what they take then stays in a processor's cache."""
+"""Sounds processed at once: few enough that their arrays stay in a processor's cache."""
 FLOOR = 10 ** (-RANGE / 20)
 HEARD = 60.0
-"""Decibels below the loudest frame down to which a frame has a centroid: what is softer is noise of decoding."""
+"""Decibels below the loudest frame down to which frames have a centroid; softer ones are noise of decoding."""
 LOUDNESS_STEP = 4.0
-"""Decibels in a bin of loudness."""
+"""Width of a loudness bin in decibels."""
 
 
 class AudioContent:
@@ -37,7 +37,7 @@ class AudioContent:
     unit: Literal["dim", "byte"] = "dim"
 
     def __init__(self, seconds: float, rate: int, mels: int, loudness: Loudness) -> None:
-        """Set length and rate in Hz of waveforms, the number of mel bands, and what is made equal of their loudness."""
+        """Set the length and rate (Hz) of waveforms, the number of mel bands, and how loudness is equalised."""
         self.samples, self.rate, self.loudness = round(seconds * rate), rate, loudness
         self.grid = LogMel(self.samples, rate, mels)
         self.spec = DataSpec(shape=(1, mels, self.grid.frames), layout="grid")
@@ -54,14 +54,14 @@ class AudioContent:
     def encode(self, raw: Raw) -> Stored:
         """Return the levels of mean magnitudes in mel bands, (1, mels, frames): lowest band and first frame first.
 
-        Of a longer waveform the beginning is kept; a shorter one is filled up with zeros at its end.
+        A longer waveform is cut at its end, a shorter one padded there with zeros.
         """
         whole = np.zeros((1, self.samples), np.int16)
         whole[0, : len(raw)] = raw[: self.samples]
         return np.ascontiguousarray(self.grid.levels(to_float(whole)))
 
     def decode(self, arrays: Stored) -> Raws:
-        """Return waveforms (n, samples) int16, with phases that are found to suit the levels."""
+        """Return waveforms (n, samples) int16, with phases estimated from the levels."""
         raws = np.empty((len(arrays), self.samples), np.int16)
         for part in _chunks(len(arrays)):
             bands = self.grid.bands(arrays[part, 0].astype(np.uint8, copy=False))
@@ -73,11 +73,11 @@ class AudioContent:
         return np.full(len(arrays), float(np.prod(self.spec.shape)))
 
     def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
-        """Return of each sound how far the magnitudes of its short-time Fourier transform are off.
+        """Return how far the magnitudes of each sound's short-time Fourier transform are off.
 
         `reconstruction_loss` is the spectral convergence: the Frobenius norm of the differences over that of the
-        original's magnitudes (Sturmel & Daudet 2011). `log_spectral_distance` is in dB, the mean over frames of the
-        root of the mean square over bins, where nothing is softer than 80 dB below a sine at full scale.
+        original's magnitudes (Sturmel & Daudet 2011). `log_spectral_distance`, in dB, is the mean over frames of the
+        root mean square over bins, with magnitudes raised to at least 80 dB below a sine at full scale.
         """
         loss, distance = np.empty(len(raws)), np.empty(len(raws))
         for part, a in self._magnitudes(raws):
@@ -89,14 +89,14 @@ class AudioContent:
         return {"reconstruction_loss": loss, "log_spectral_distance": distance}
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return nothing that features do not tell."""
+        """Return no scores: features cover everything."""
         return {}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return how many frames of each sound have their spectral centroid in each mel band, and which loudness.
+        """Return how many frames of each sound have their spectral centroid in each mel band, and each loudness.
 
-        Loudness is in bins of 4 dB below that of a sine at full scale, the last one for what is below 80 dB. Frames
-        60 dB or more below the loudest one of a sound, and silent ones, have no centroid.
+        Bins of loudness are 4 dB wide, from a sine at full scale downwards; the last one holds all frames softer than
+        -80 dB. Silent frames, and those 60 dB or more below the loudest of their sound, have no centroid.
         """
         from scipy.sparse import csr_array
 
@@ -104,7 +104,7 @@ class AudioContent:
         centroid = np.zeros((len(raws), self.grid.mels), np.int64)
         loudness = np.zeros((len(raws), bins), np.int64)
         for part, sizes in self._magnitudes(raws):
-            power = np.square(sizes).sum(axis=2) / 1.5  # a window of Hann spreads a sine over bins with power 1.5
+            power = np.square(sizes).sum(axis=2) / 1.5  # a Hann window spreads a sine over bins whose powers sum to 1.5
             decibels = 10 * np.log10(np.maximum(power, 1e-12))
             at = np.floor(-decibels / LOUDNESS_STEP).clip(0, bins - 1).astype(int)
             band = self.grid.band_of(sizes)
@@ -115,11 +115,11 @@ class AudioContent:
         return {"centroid": csr_array(centroid), "loudness": csr_array(loudness)}
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
-        """Return a grid of spectrograms: time to the right, frequency upwards, brighter where it is louder."""
+        """Return a grid of spectrograms: time to the right, frequency upwards, brighter where louder."""
         return sheet([pages.picture(each) for each in self._spectrograms(raws)], columns, list(captions))
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
-        """Return sounds to listen to, each below its spectrogram; a reconstruction stands beside its original."""
+        """Return sounds to play, each below its spectrogram; a reconstruction stands beside its original."""
         groups = [raws] if raws_hat is None else [raws, raws_hat]
         rows = [
             [(picture, wav(raw, self.rate)) for picture, raw in zip(self._spectrograms(each), each, strict=True)]
@@ -132,13 +132,13 @@ class AudioContent:
         path.write_bytes(wav(raw, self.rate))
 
     def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
-        """Return sounds as an array (n, samples) int16, or each as base64 of a WAV file."""
+        """Return sounds as one array (n, samples) int16, or each as a WAV file in base64."""
         if form == "array":
             return np.ascontiguousarray(raws)
         return [base64.b64encode(wav(raw, self.rate)).decode() for raw in raws]
 
     def _magnitudes(self, raws: Raws) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield magnitudes (n, frames, bins) of some sounds at a time, and which ones they are of."""
+        """Yield the sounds of each chunk, as a slice, and their magnitudes (n, frames, bins)."""
         for part in _chunks(len(raws)):
             yield part, np.abs(self.grid.spectra(to_float(np.asarray(raws[part]))))
 

@@ -1,4 +1,4 @@
-"""Any folder of sound files, read by libsndfile: WAV, FLAC, OGG, MP3 and others that say how long they are."""
+"""Folders of sound files, read by libsndfile: WAV, FLAC, OGG, MP3 and other formats that state their length."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from soundfile import SoundFile
 
 BLOCK = 1 << 16
-"""Frames that are decoded at a time."""
+"""Frames decoded at a time."""
 LONGEST = 3600.0
-"""Seconds: a longer file would take much memory, and is more often a mistake than a sound."""
+"""Seconds: a longer file takes much memory, and is more often a mistake than a sound."""
 FULL_SCALE = 32767 / 32768
 CLIPPED = 0.01
-"""Share of samples at full scale or beyond; a sine that just reaches it has half as many there."""
+"""Largest share of samples at full scale or beyond; a sine that just reaches full scale has half of it."""
 SILENT = 10 ** (-60 / 20)
 
 
 def read(source: Folder, samples: int, rate: int, loudness: Loudness) -> Iterator[Item | Rejected]:
-    """Yield every file below a folder as one item or more; its class is the name of the first subfolder it is in.
+    """Yield every file below a folder as one or more items; its class is the name of its first subfolder.
 
-    A file longer than an item is cut into items that follow each other from its beginning, all of one group; the rest
-    at its end is an item where it fills at least half of one. What is shorter is filled up with zeros at its end.
-    Items that are silent within a file that is not are left out.
+    A file longer than an item is cut into consecutive items of one group; the rest at its end becomes an item if it
+    fills at least half of one. Shorter parts are padded with zeros at their end. Silent items of a file that is not
+    silent as a whole are left out.
     """
     for found in folders.decoded(source, partial(decode, rate=rate)):
         if isinstance(found, Rejected):
@@ -50,25 +50,28 @@ def read(source: Folder, samples: int, rate: int, loudness: Loudness) -> Iterato
 
 
 def decode(path: Path, rate: int) -> NDArray[np.float32]:
-    """Return a file as a mono waveform (samples,) at a rate: channels are averaged, then resampled.
+    """Decode a file to a mono waveform (samples,) at a rate: average its channels, then resample.
 
     Raises:
-        UnusableError: it is empty, truncated, too long, clipped, silent, or has samples that are no numbers.
-        Exception: whatever libsndfile raises of a file that it cannot read.
+        UnusableError: it is empty, truncated, too long, clipped, silent, of a format that states no length, no sound
+            file at all, or has samples that are NaN or infinite.
+        Exception: libsndfile cannot read it.
     """
     import soundfile
 
     if path.stat().st_size == 0:
         raise UnusableError("the file is empty")
     if truncated(path):
-        raise UnusableError("truncated: it is shorter than it says")
+        raise UnusableError("truncated: it is shorter than its header states")
     try:
         opened = soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError) as error:  # its own words name other causes
-        raise UnusableError("not a sound file that libsndfile knows") from error
+    except (soundfile.LibsndfileError, TypeError) as error:  # their messages name other causes
+        raise UnusableError("not a sound file that libsndfile can read") from error
     with opened as file:
         if file.format not in FORMATS:
-            raise UnusableError(f"{file.format_info}: nothing tells whether it is whole; convert it to WAV or FLAC")
+            raise UnusableError(
+                f"{file.format_info}: this format cannot be checked for truncation; convert it to WAV or FLAC"
+            )
         if file.frames == 0:
             raise UnusableError("it has no samples")
         if file.frames > LONGEST * file.samplerate:
@@ -80,7 +83,7 @@ def decode(path: Path, rate: int) -> NDArray[np.float32]:
 
 
 def _mono(file: SoundFile, rate: int) -> NDArray[np.float32]:
-    """Return what a file holds, decoded in blocks, so that only the result is ever whole in memory."""
+    """Decode a file in blocks, so that memory holds only the result as a whole."""
     import soundfile
     import soxr
 
@@ -106,7 +109,7 @@ def _mono(file: SoundFile, rate: int) -> NDArray[np.float32]:
 
 
 def _parts(wave: NDArray[np.float32], samples: int) -> list[NDArray[np.float32]]:
-    """Return the items that a waveform is cut into, the last one filled up with zeros."""
+    """Cut a waveform into items, the last one padded with zeros."""
     count, rest = divmod(len(wave), samples)
     count = max(count + (2 * rest >= samples), 1)
     filled = np.zeros(count * samples, np.float32)

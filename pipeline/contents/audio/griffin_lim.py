@@ -1,4 +1,4 @@
-"""From magnitudes in mel bands back to waveforms: magnitudes of all bins first, then phases to go with them."""
+"""Waveforms from magnitudes in mel bands: first the magnitudes of all bins, then phases that fit them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 SPREADINGS = 20
 STEPS = 12
 MOMENTUM = 0.99
-"""What benchmarks/inversion.py found: more steps bring little, and take time."""
+"""Chosen, as both numbers of steps, by benchmarks/inversion.py: more steps gain little and take time."""
 GAMMA = 0.25645
-"""Time-frequency ratio of the Gaussian that is most like a window of Hann, over the square of the window's length."""
+"""Time-frequency ratio of the Gaussian closest to a Hann window, over the square of the window's length."""
 TINY = np.float32(1e-9)
 
 
 def waves(grid: LogMel, bands: Floats) -> Floats:
-    """Return waveforms (n, samples) that have these mean magnitudes in their bands (n, frames, mels).
+    """Return waveforms (n, samples) with given mean magnitudes in their bands, (n, frames, mels).
 
-    Fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013). Nothing is drawn, and no item depends on the others.
+    Fast Griffin-Lim (Perraudin, Balazs & Sondergaard 2013). It is deterministic, and items do not affect each other.
     """
     sizes = magnitudes(grid, bands)
     spectra = sizes * phases(grid, sizes)
@@ -35,9 +35,9 @@ def waves(grid: LogMel, bands: Floats) -> Floats:
 
 
 def magnitudes(grid: LogMel, bands: Floats) -> Floats:
-    """Return magnitudes (n, frames, bins) whose means in the bands have the least divergence from those asked for.
+    """Return the magnitudes (n, frames, bins) whose means in the bands diverge least from the given ones.
 
-    Multiplicative steps (Lee & Seung 2001, Kullback-Leibler), from each band spread evenly over its bins.
+    Multiplicative updates (Lee & Seung 2001, Kullback-Leibler), starting with each band spread evenly over its bins.
     """
     spread = grid.filters / np.maximum(grid.filters.sum(axis=0), TINY)
     found: Floats = bands @ spread
@@ -47,10 +47,10 @@ def magnitudes(grid: LogMel, bands: Floats) -> Floats:
 
 
 def phases(grid: LogMel, sizes: Floats) -> Spectra:
-    """Return first phases for magnitudes (n, frames, bins), as numbers on the unit circle.
+    """Return initial phases for magnitudes (n, frames, bins), as numbers on the unit circle.
 
-    From frame to frame they turn at the frequency that the slope of the logarithms of magnitudes over bins tells
-    (Prusa, Balazs & Sondergaard 2017), which holds for windows like a Gaussian; over bins nothing is integrated.
+    From frame to frame they advance at the frequency given by the slope of log-magnitudes over bins (Prusa, Balazs &
+    Sondergaard 2017), which holds for windows close to a Gaussian. Nothing is integrated over bins.
     """
     slope = np.gradient(np.log(np.maximum(sizes, 1e-7)), axis=2)
     turn = grid.hop / grid.size * (2 * np.pi * np.arange(sizes.shape[2]) + slope / GAMMA)

@@ -1,4 +1,4 @@
-"""Whether a sound file is as long as it says: decoders take what there is of one that was cut, and say nothing."""
+"""Detection of truncated sound files by the length in their headers: most decoders read them without an error."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "SVX", "AU", "CAF", "NIST", "HTK", "FLAC", "OGG", "MP3"})
-"""Formats, by libsndfile's names, of which it can be told whether a file is as long as it says."""
+"""Formats, by libsndfile's names, whose files state their length, so that truncation can be detected."""
 UNKNOWN = 0x7FFFF000
-"""Sizes from here on are what programs write that cannot know the size, as they write into a pipe."""
+"""Sizes from here on stand for an unknown size: programs that write into a pipe put them."""
 W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
-"""The name of the first chunk; those of the others begin with four letters as well."""
+"""The name of the first chunk; like it, the names of other chunks begin with four letters."""
 HEAD, TAIL = 1 << 16, 1 << 17
-"""Bytes that are read from either end; a page of Ogg has at most 65,307."""
+"""Bytes read from the beginning and from the end; an Ogg page has at most 65,307."""
 
 
 def truncated(path: Path) -> bool:
-    """Return whether a file of one of the formats ends sooner than its header says; FLAC's decoder knows.
+    """Return whether a file of one of the formats is shorter than it states; FLAC is left to its decoder.
 
-    An MP3 file says how long it is in a Xing or Info header, which encoders write wherever they can.
+    An MP3 file states its length in a Xing or Info header, which encoders write wherever they can.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -28,28 +28,28 @@ def truncated(path: Path) -> bool:
         if head[:4] == b"OggS":
             return not _ogg_ends(_at(file, max(size - TAIL, 0), TAIL))
         try:
-            return size < _promised(file, head)
-        except (struct.error, ValueError):  # not even the header is whole
+            return size < _stated_size(file, head)
+        except (struct.error, ValueError):  # the header itself is truncated
             return True
 
 
-def _promised(file: BinaryIO, head: bytes) -> int:
-    """Return how long a file is at least, by its header; 0 where it does not say."""
+def _stated_size(file: BinaryIO, head: bytes) -> int:
+    """Return the size that a file has at least, by its header; 0 where it states none."""
     name = head[:4]
     if name in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
-        return _riff_promised(file, ">" if name == b"RIFX" else "<")
+        return _riff_size(file, ">" if name == b"RIFX" else "<")
     if head[:16] == W64:
-        return _w64_promised(file)
+        return _w64_size(file)
     if name == b"FORM":
         return 8 + int(struct.unpack_from(">I", head, 4)[0])
     if name in (b".snd", b"dns."):
         begin, length = struct.unpack_from(">II" if name == b".snd" else "<II", head, 4)
         return 0 if length >= UNKNOWN else begin + length
     if name == b"caff":
-        return _caf_promised(file)
+        return _caf_size(file)
     if head[:7] == b"NIST_1A":
-        return _nist_promised(head)
-    return _mp3_promised(file, head)
+        return _nist_size(head)
+    return _mp3_size(file, head)
 
 
 def _at(file: BinaryIO, at: int, count: int) -> bytes:
@@ -57,8 +57,8 @@ def _at(file: BinaryIO, at: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _riff_promised(file: BinaryIO, order: str) -> int:
-    """Return where the data end, by the header of their chunk, or by the chunk ds64 where that has 32 bits too few."""
+def _riff_size(file: BinaryIO, order: str) -> int:
+    """Return where the data end, by the header of their chunk, or by the chunk ds64 where 32 bits are too few."""
     at, long = 12, 0
     while len(header := _at(file, at, 8)) == 8:
         name, length = struct.unpack(f"{order}4sI", header)
@@ -68,11 +68,11 @@ def _riff_promised(file: BinaryIO, order: str) -> int:
             length = long if length == 0xFFFFFFFF and long else length
             return 0 if UNKNOWN <= length != long else at + 8 + length
         at += 8 + length
-        at += length % 2 and _at(file, at, 1) == b"\0"  # some programs write no byte to fill up an odd length
+        at += length % 2 and _at(file, at, 1) == b"\0"  # some programs do not pad an odd length
     return at + 8
 
 
-def _w64_promised(file: BinaryIO) -> int:
+def _w64_size(file: BinaryIO) -> int:
     """Return where the data end; lengths count the 24 bytes of their headers, and chunks begin at multiples of 8."""
     at = 40
     while len(header := _at(file, at, 24)) == 24:
@@ -83,8 +83,8 @@ def _w64_promised(file: BinaryIO) -> int:
     return at + 24
 
 
-def _caf_promised(file: BinaryIO) -> int:
-    """Return where the last chunk ends: what lies behind the data may be needed to decode them."""
+def _caf_size(file: BinaryIO) -> int:
+    """Return where the last chunk ends: decoding may need chunks that follow the data."""
     at = 8
     while len(header := _at(file, at, 12)) == 12:
         _, length = struct.unpack(">4sq", header)
@@ -94,8 +94,8 @@ def _caf_promised(file: BinaryIO) -> int:
     return at
 
 
-def _nist_promised(head: bytes) -> int:
-    """Return where the samples end: the header's length stands in its second line, then a line a field."""
+def _nist_size(head: bytes) -> int:
+    """Return where the samples end; the header has its own length on the second line, then one field per line."""
     begin = int(head[8:16])
     fields = dict(re.findall(rb"^(\w+) -i (\d+)", head[:begin], re.MULTILINE))
     count = int(fields.get(b"sample_count", 0)) * int(fields.get(b"sample_n_bytes", 1))
@@ -103,7 +103,7 @@ def _nist_promised(head: bytes) -> int:
 
 
 def _ogg_ends(tail: bytes) -> bool:
-    """Return whether the last page is whole and marked as the end of its stream."""
+    """Return whether the last page is complete and marked as the end of its stream."""
     at = tail.rfind(b"OggS")
     if at < 0 or at + 27 > len(tail):
         return False
@@ -111,8 +111,8 @@ def _ogg_ends(tail: bytes) -> bool:
     return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + tail[at + 26] + sum(segments)
 
 
-def _mp3_promised(file: BinaryIO, head: bytes) -> int:
-    """Return how long the file is by its Xing or Info header: four bytes of flags, of frames, and of bytes."""
+def _mp3_size(file: BinaryIO, head: bytes) -> int:
+    """Return the size stated by the Xing or Info header: four bytes each of flags, of frames, and of bytes."""
     begin = 0
     if head[:3] == b"ID3" and len(head) >= 10:
         begin = 10 + sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:10])))

@@ -1,4 +1,4 @@
-"""Synthesised sounds of five labelled classes: the source `instruments`, which needs no download."""
+"""The source `instruments`: synthesised sounds of five labelled classes, without a download."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.system.rng import numpy_rng
 
 ITEMS = 4000
 TOP = 3600.0
-"""Highest frequency in Hz that is asked of a sound, so that it is the same at every rate from 8000 Hz on."""
+"""Highest frequency of a sound in Hz, so that it is the same at every rate from 8000 Hz up."""
 END = 0.01
-"""Seconds of fading at the end, so that no sound ends in a click."""
+"""Seconds of fade-out, so that no sound ends in a click."""
 BAR = np.square(np.array([3.0112, 5, 7, 9, 11, 13]) / 3.0112)
-"""Frequencies of the modes of a bar that is free at both ends, over that of the first (Fletcher & Rossing 1998)."""
+"""Frequencies of the modes of a bar with free ends, over that of the first mode (Fletcher & Rossing 1998)."""
 DRAWBARS = np.array([0.5, 1.5, 1, 2, 3, 4, 5, 6, 8])
 """Frequencies of an organ's nine drawbars over that of the key."""
 
@@ -37,7 +37,7 @@ def read(source: Folder, samples: int, rate: int, loudness: Loudness) -> Iterato
 
 
 def sound(i: int, samples: int, rate: int) -> Wave:
-    """Return sound i, (samples,) in [-1, 1]: a function of its arguments alone.
+    """Synthesise sound i, (samples,) in [-1, 1], a function of its arguments alone.
 
     Pitch, decay, brightness, detuning, onset and loudness vary; the class is i modulo the number of classes.
     """
@@ -45,7 +45,7 @@ def sound(i: int, samples: int, rate: int) -> Wave:
     play = list(INSTRUMENTS.values())[i % len(INSTRUMENTS)]
     onset = int(rng.uniform(0, 0.2) * samples)
     level = 10 ** (rng.uniform(-15, -1) / 20)
-    pitch = 440 * 2 ** ((rng.integers(-21, 13) + rng.normal(0, 0.1)) / 12)  # C3 to A5, some ten cents out of tune
+    pitch = 440 * 2 ** ((rng.integers(-21, 13) + rng.normal(0, 0.1)) / 12)  # C3 to A5, detuned by some ten cents
     played = play(rng, pitch, np.arange(samples - onset) / rate)
     out = np.concatenate([np.zeros(onset), played])
     out *= np.minimum(np.arange(samples)[::-1] / (END * rate), 1)
@@ -53,14 +53,14 @@ def sound(i: int, samples: int, rate: int) -> Wave:
 
 
 def string(rng: Generator, pitch: float, t: Wave) -> Wave:
-    """Return a plucked string: a burst of noise in a loop that delays and smooths it (Karplus & Strong 1983).
+    """Synthesise a plucked string: a noise burst in a loop that delays and smooths it (Karplus & Strong 1983).
 
-    An allpass tunes the loop between whole samples (Jaffe & Smith 1983).
+    An allpass filter tunes the loop to fractions of a sample (Jaffe & Smith 1983).
     """
     from scipy.signal import lfilter
 
     smoothing, seconds, place = 10 ** rng.uniform(-2.5, -1), rng.uniform(1, 5), rng.uniform(0.1, 0.5)
-    delay = _rate(t) / pitch - 1  # the smoothing is one sample late
+    delay = _rate(t) / pitch - 1  # the smoothing filter delays by one sample
     whole = int(delay - 0.1)
     tuning = (1 - (delay - whole)) / (1 + (delay - whole))
     smooth = 10 ** (-3 / (pitch * seconds)) * np.array([smoothing / 2, 1 - smoothing, smoothing / 2])
@@ -68,13 +68,13 @@ def string(rng: Generator, pitch: float, t: Wave) -> Wave:
     loop[whole:] -= np.convolve(smooth, [tuning, 1])
     burst = rng.uniform(-1, 1, whole + 1)
     excitation = np.zeros(len(t))
-    plucked = burst - np.roll(burst, max(int(place * len(burst)), 1))  # what has a node at that place is not heard
+    plucked = burst - np.roll(burst, max(int(place * len(burst)), 1))  # silences harmonics with a node at that place
     excitation[: len(plucked)] = plucked[: len(t)]
     return np.asarray(lfilter([1, tuning], loop, excitation))
 
 
 def bar(rng: Generator, pitch: float, t: Wave) -> Wave:
-    """Return a struck bar: inharmonic modes, of which the higher ones die sooner."""
+    """Synthesise a struck bar: inharmonic modes, the higher of which decay sooner."""
     seconds, hardness, damping = rng.uniform(0.5, 2.5), rng.uniform(0.3, 1.2), rng.uniform(0.5, 1.2)
     ratios = BAR * rng.normal(1, 0.004, len(BAR))
     sizes = hardness ** np.arange(len(BAR)) * np.abs(np.cos(np.pi * rng.uniform(0, 0.35) * np.arange(len(BAR))))
@@ -82,7 +82,7 @@ def bar(rng: Generator, pitch: float, t: Wave) -> Wave:
 
 
 def bell(rng: Generator, pitch: float, t: Wave) -> Wave:
-    """Return a bell by frequency modulation, whose index falls with its loudness (Chowning 1973)."""
+    """Synthesise a bell by frequency modulation whose index decays with its loudness (Chowning 1973)."""
     seconds, detuned = rng.uniform(0.8, 4), rng.normal(1, 0.003)
     modulator = pitch * 1.4 * detuned
     index = min(rng.uniform(2, 8), max((TOP - pitch) / modulator - 1, 0.5))  # Carson's rule keeps it below TOP
@@ -92,7 +92,7 @@ def bell(rng: Generator, pitch: float, t: Wave) -> Wave:
 
 
 def organ(rng: Generator, pitch: float, t: Wave) -> Wave:
-    """Return an organ's tone: drawbars in steps of 3 dB, two ranks out of tune, and a key that is let go."""
+    """Synthesise an organ tone: drawbars in steps of 3 dB, two detuned ranks, and the release of the key."""
     drawn = rng.integers(0, 9, len(DRAWBARS))
     drawn[2] = 8
     sizes = np.where(drawn > 0, 10 ** (-3 * (8 - drawn) / 20), 0)
@@ -103,7 +103,7 @@ def organ(rng: Generator, pitch: float, t: Wave) -> Wave:
 
 
 def noise(rng: Generator, pitch: float, t: Wave) -> Wave:
-    """Return percussion: one to three bursts of noise in a band that the pitch moves."""
+    """Synthesise percussion: one to three noise bursts in a band that follows the pitch."""
     from scipy.signal import butter, sosfilt
 
     rate = _rate(t)
@@ -118,7 +118,7 @@ def noise(rng: Generator, pitch: float, t: Wave) -> Wave:
 
 
 def _partials(t: Wave, frequencies: Wave, sizes: Wave, envelopes: Wave) -> Wave:
-    """Return the sum of sines, without those above TOP."""
+    """Return the sum of sines, without those above `TOP`."""
     heard = np.where(frequencies < TOP, sizes, 0)
     return np.asarray((heard[:, None] * envelopes * np.sin(2 * np.pi * frequencies[:, None] * t)).sum(axis=0))
 
@@ -134,4 +134,4 @@ INSTRUMENTS: dict[str, Callable[[Generator, float, Wave], Wave]] = {
     "organ": organ,
     "noise": noise,
 }
-"""The classes, in the order in which sounds go round them."""
+"""The classes, in the order in which sounds cycle through them."""

@@ -1,4 +1,4 @@
-"""Waveforms as log-mel spectrograms of 8 bits, and back."""
+"""Conversion of waveforms to log-mel spectrograms of 8 bits and back."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 RANGE = 80.0
-"""Decibels from silence, level 0, to a sine at full scale, level 255.
+"""Decibels from level 0, silence, to level 255, a sine at full scale.
 
-Hearing has some 60 dB within a sound, recordings of 16 bits hold 96; a step is 0.31 dB, a third of what is just heard.
+Hearing covers some 60 dB within a sound, and 16-bit recordings 96. A step is 0.31 dB, a third of what is just audible.
 """
 SILENT = 8
-"""Level below which a band is silent: a model's levels are hardly ever 0, and what many bands add up to would hiss."""
+"""Level below which a band is silent: a model's levels are rarely 0, and many faint bands would add up to hiss."""
 HOP_SECONDS = 0.016
 OVERLAP = 4
-"""Hops in a window: with a quarter's hop, magnitudes tell the phases but for a sign (Griffin & Lim 1984)."""
+"""Hops in a window: at a quarter of a window, magnitudes determine phases up to a sign (Griffin & Lim 1984)."""
 
 Floats = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 
 
 class LogMel:
-    """Grids (mels, frames) of the levels of waveforms (samples,): the lowest band and the first frame come first."""
+    """Grids (mels, frames) of the levels of waveforms (samples,), with the lowest band and the first frame first."""
 
     def __init__(self, samples: int, rate: int, mels: int) -> None:
-        """Set the length of waveforms, and the number of bands; frames are a multiple of four, the last ones padded."""
+        """Set the length of waveforms and the number of bands; frames are padded to a multiple of four."""
         self.samples, self.rate, self.mels = samples, rate, mels
         self.hop = 2 ** round(math.log2(HOP_SECONDS * rate))
         self.size = OVERLAP * self.hop
@@ -38,7 +38,7 @@ class LogMel:
         self.weight = np.maximum(overlapping, 1e-3)
 
     def spectra(self, waves: Floats) -> Spectra:
-        """Return Fourier transforms of windows, (n, frames, bins), in which a sine at full scale has magnitude 1."""
+        """Return short-time Fourier transforms (n, frames, bins), in which a sine at full scale has magnitude 1."""
         from scipy.fft import rfft
 
         n = len(waves)
@@ -52,7 +52,7 @@ class LogMel:
         return found
 
     def waves(self, spectra: Spectra) -> Floats:
-        """Return the waveforms (n, samples) whose windows are nearest to these in the least squares."""
+        """Return the waveforms (n, samples) whose windows are the least-squares fit to given spectra."""
         from scipy.fft import irfft
 
         windows = irfft(spectra, self.size) * (self.window * (self.window.sum() / 2))
@@ -65,19 +65,19 @@ class LogMel:
         return np.rint((decibels / RANGE + 1) * 255).clip(0, 255).astype(np.uint8).transpose(0, 2, 1)
 
     def bands(self, levels: NDArray[np.uint8]) -> Floats:
-        """Return the mean magnitudes in the bands of levels, (n, frames, mels)."""
+        """Return the mean magnitudes (n, frames, mels) that levels (n, mels, frames) stand for."""
         table = 10 ** ((np.arange(256) / 255 - 1) * RANGE / 20)
         table[:SILENT] = 0
         return np.ascontiguousarray(table.astype(np.float32)[levels].transpose(0, 2, 1))
 
     def band_of(self, magnitudes: Floats) -> NDArray[np.int64]:
-        """Return in which mel band the mean frequency of each frame lies, (n, frames), of magnitudes (..., bins)."""
+        """Return the mel band of each frame's mean frequency, (n, frames), for magnitudes (n, frames, bins)."""
         hertz = np.arange(magnitudes.shape[2]) * self.rate / self.size
         mean = magnitudes @ hertz / np.maximum(magnitudes.sum(axis=2), 1e-9)
         return (mel(mean) / mel(np.array(self.rate / 2)) * self.mels).astype(np.int64).clip(0, self.mels - 1)
 
     def _add(self, windows: Floats) -> Floats:
-        """Return the sum of overlapping windows (n, frames, size), without the padding."""
+        """Overlap and add windows (n, frames, size), and remove the padding."""
         n = len(windows)
         parts = windows.reshape(n, self.frames, OVERLAP, self.hop)
         added = np.zeros((n, self.frames + OVERLAP - 1, self.hop), np.float32)
@@ -87,12 +87,12 @@ class LogMel:
 
 
 def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return frequencies on the mel scale (O'Shaughnessy 1987)."""
+    """Convert frequencies to the mel scale (O'Shaughnessy 1987)."""
     return np.asarray(2595 * np.log10(1 + hertz / 700))
 
 
 def mel_filters(mels: int, size: int, rate: int) -> Floats:
-    """Return triangles that are even on the mel scale, (mels, bins), each with sum 1 and at least one bin wide."""
+    """Return triangular filters (mels, bins), evenly spaced in mel, each with sum 1 and at least one bin wide."""
     edges = 700 * (10 ** (np.linspace(0, mel(np.array(rate / 2)), mels + 2) / 2595) - 1)
     bins = np.arange(size // 2 + 1) * rate / size
     below, centre, above = (edges[i : i + mels, None] for i in range(3))

@@ -1,4 +1,4 @@
-"""Spectrograms in colour, and sounds to listen to."""
+"""Spectrograms as pictures, and sounds as HTML to play."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from PIL import Image
 
 SIDE = 128
 MAGMA = (0x000004, 0x1D1147, 0x51127C, 0x832681, 0xB73779, 0xE75263, 0xFC8961, 0xFEC488, 0xFCFDBF)
-"""Nine colours of the map magma, even to the eye from black to white (van der Walt & Smith 2015)."""
+"""Nine colours of the colour map magma, perceptually uniform from black to white (van der Walt & Smith 2015)."""
 
 Levels = NDArray[np.uint8]
 
 
 def contact_sheet(rows: Sequence[Sequence[tuple[Levels, bytes]]]) -> str:
-    """Return sounds, (spectrogram, WAV file) each, as figures that ask for nothing outside the page.
+    """Return sounds, each a spectrogram and a WAV file, as HTML that loads nothing from outside the page.
 
-    What a row holds belongs together: a sound, or an original and its reconstruction.
+    A row holds one sound, or an original and its reconstruction.
     """
-    figures = []
+    blocks = []
     for number, row in enumerate(rows, 1):
         names = [f"{number}"] if len(row) == 1 else [f"{number}, original", f"{number}, reconstruction"]
         sounds = "".join(_sound(name, *each) for name, each in zip(names, row, strict=True))
-        figures.append(f'<div style="display:inline-flex;gap:4px;margin:0 12px 12px 0">{sounds}</div>')
-    return "\n".join(figures)
+        blocks.append(f'<div style="display:inline-flex;gap:4px;margin:0 12px 12px 0">{sounds}</div>')
+    return "\n".join(blocks)
 
 
 def picture(levels: Levels) -> Image.Image:
-    """Return levels (mels, frames) in colour, enlarged to whole multiples."""
+    """Draw levels (mels, frames) in colour, enlarged by a whole factor."""
     at = np.linspace(0, 255, len(MAGMA))
     channels = [[colour >> shift & 255 for colour in MAGMA] for shift in (16, 8, 0)]
     table = np.stack([np.interp(np.arange(256), at, each) for each in channels], axis=1).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Waveforms as items hold them: mono, int16, at a loudness."""
+"""Waveforms of raw items: mono int16, with equalised loudness, and as WAV files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Loudness: TypeAlias = Literal["none", "peak", "rms"]
-"""What is made equal: nothing, the largest sample, or the root of the mean square."""
+"""What is equalised between sounds: nothing, the largest sample, or the root mean square."""
 
 FULL = 32768
 PEAK = 10 ** (-3 / 20)
-"""Largest sample once peaks are equal: -3 dB, so that a decoded waveform has room to differ."""
+"""Largest sample after equalising peaks: -3 dB, which leaves headroom for decoded waveforms."""
 RMS = 10 ** (-20 / 20)
-"""Root mean square once it is equal: -20 dB, which leaves most sounds below `PEAK`."""
+"""Root mean square after equalising it: -20 dB, which leaves most sounds below `PEAK`."""
 
 
 def to_int16(samples: NDArray[np.floating], loudness: Loudness = "none") -> NDArray[np.int16]:
-    """Return waveforms (..., samples) in [-1, 1] as int16, each made as loud as is asked; what is beyond is cut off.
+    """Convert waveforms (..., samples) in [-1, 1] to int16 of equalised loudness; clip values beyond that range.
 
-    Where the root mean square is made equal, no sample is raised above `PEAK`: a click stays softer than a tone.
+    With "rms", no sample is raised above `PEAK`: a click stays softer than a tone.
     """
     wide = np.asarray(samples, np.float64)
     if loudness != "none":
@@ -34,12 +34,12 @@ def to_int16(samples: NDArray[np.floating], loudness: Loudness = "none") -> NDAr
 
 
 def to_float(raws: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Return int16 waveforms in [-1, 1)."""
+    """Convert int16 waveforms to floats in [-1, 1)."""
     return np.divide(raws, FULL, dtype=np.float32)
 
 
 def wav(raw: NDArray[np.int16], rate: int) -> bytes:
-    """Return a waveform (samples,) as the bytes of a WAV file."""
+    """Return a waveform (samples,) as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)

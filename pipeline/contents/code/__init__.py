@@ -1,1 +1,1 @@
-"""Content `code`: source code, in windows of tokens."""
+"""Content `code`: source code, cut into windows of tokens."""

@@ -1,4 +1,4 @@
-"""Content `code`: windows of source, as tokens: of Python, which is parsed, or of any other language, which is not."""
+"""Content `code`: source code, cut into windows of tokens; Python is parsed, other languages are not."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pipeline.contents.tokens.content import TokenContent
 from pipeline.system.errors import SourceError
 
 PYTHON = frozenset({".py", ".pyi", ".pyw"})
-"""Endings, in small letters, of the files that are read as Python."""
+"""Suffixes, in lower case, of the files that are read as Python."""
 
 
 class CodeContent(TokenContent):
-    """Whole lines of source files, as many as fit in `length` tokens; of Python logical ones that parse by themselves.
+    """Windows of as many whole lines as fit in `length` tokens; of Python, logical lines that parse by themselves.
 
-    What only Python's parser can say is said of Python alone: which windows, scores, histograms and colours there are.
+    Python alone also has the scores, histograms and highlighting that need its parser. A raw item is a str.
     """
 
     name = "code"
@@ -37,7 +37,7 @@ class CodeContent(TokenContent):
         alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
-        """Set what a window is, the ending of source files, and items at most (0: all)."""
+        """Set the window, the suffix of source files, and the maximum number of items (0: all)."""
         super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.suffix = suffix
         self.is_python = suffix.lower() in PYTHON
@@ -54,8 +54,8 @@ class CodeContent(TokenContent):
             yield document
         if not found:
             raise SourceError(
-                f"{source.path} has no files whose names end in {self.suffix} and that hold anything; set code.suffix "
-                "to the ending of its sources, as they are written there"
+                f"{source.path} has no non-empty files whose names end in {self.suffix}; set code.suffix to the suffix "
+                "of its source files (upper and lower case differ)"
             )
 
     def cut(self, text: str) -> Iterator[str]:
@@ -64,9 +64,9 @@ class CodeContent(TokenContent):
         return windows(text, self.length, lambda part: len(self.vocabulary.tokens(part)))
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return what texts have, and of Python whether each item parses to a statement, and what share of it does.
+        """Return the scores of texts and, for Python, whether each item parses to a statement and what share of it.
 
-        That is the share of its lines that the longest run of its first ones has that parses.
+        The share is that of the lines in the longest prefix of whole lines that parses.
         """
         found = super().scores(raws, train)
         if not self.is_python:
@@ -76,10 +76,10 @@ class CodeContent(TokenContent):
         return found | {"parses": parses, "parsing_prefix": prefixes}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return runs of four characters, and of Python kinds of tokens."""
+        """Return histograms of runs of four characters and, for Python, of kinds of tokens."""
         found = super().histograms(raws)
         return found | {"kind": token_kinds.kinds(list(raws))} if self.is_python else found
 
     def marked_up(self, raw: str) -> str:
-        """Return a source as HTML, Python in colours."""
+        """Return a source as HTML, with syntax highlighting for Python."""
         return pages.highlighted(raw) if self.is_python else super().marked_up(raw)

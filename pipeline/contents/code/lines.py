@@ -1,4 +1,4 @@
-"""Windows of source in any language: whole lines, as they stand."""
+"""Windows of source code in any language: whole lines, unchanged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BREAK = re.compile(r"\n")
 
 
 def of_lines(text: str, length: int, count: Callable[[str], int]) -> Iterator[str]:
-    """Yield windows of as many whole lines as fit in `length` tokens; blank lines between windows belong to none.
+    """Yield windows of as many whole lines as fit in `length` tokens, without the blank lines between windows.
 
-    A line that is longer than a window is cut as words are. Windows that fill less than a quarter are left out.
+    A line longer than a window is cut by `of_words`. Windows that fill less than a quarter are left out.
     """
     end = 0
     while first := SIGN.search(text, end):
@@ -30,7 +30,7 @@ def of_lines(text: str, length: int, count: Callable[[str], int]) -> Iterator[st
 
 
 def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
-    """Return where the last line ends that fits in a window that begins at a place, or that place."""
+    """Return where the last line ends that fits in a window from `start`, or `start` if none fits."""
     limit = reach(text, start, length, count)
     ends = [found.start() for found in BREAK.finditer(text, start, limit)]
     if limit == len(text):

@@ -1,4 +1,4 @@
-"""Windows of Python source: whole logical lines that parse where they stand."""
+"""Windows of Python source: whole logical lines that parse by themselves."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Callable, Iterator
 
 FEWEST = 0.25
-"""Share of a window that has to be filled, so that items are more than a `pass`."""
+"""Smallest share of a window that is filled, so that items are more than a `pass`."""
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the syntax tree of a source, or None if it is no Python of this version."""
+    """Return the syntax tree of a source, or None if this version of Python cannot parse it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -23,9 +23,9 @@ def parsed(source: str) -> ast.Module | None:
 def of_statements(source: str, length: int, count: Callable[[str], int]) -> Iterator[str]:
     """Yield windows of as many whole logical lines as fit in `length` tokens and parse by themselves.
 
-    A window begins at a statement or at the comment above it, whose indentation is taken off all of its lines, and
-    ends before a line that is indented less. What fits in no window is left out, and so are windows of comments alone
-    and those that fill less than a quarter.
+    A window begins at a statement or at the comment above it, is dedented to that line, and ends before a line that is
+    indented less. Statements that fit in no window, windows of comments alone, and windows that fill less than a
+    quarter are left out.
 
     Raises:
         ValueError: the source does not parse.
@@ -40,7 +40,7 @@ def of_statements(source: str, length: int, count: Callable[[str], int]) -> Iter
 
 
 def _longest(lines: list[str], length: int, count: Callable[[str], int]) -> tuple[int, str]:
-    """Return of how many of the lines the longest window is that begins with the first, and the window."""
+    """Return the number of lines of the longest window that begins with the first line, and the window."""
     if not lines[0].strip():
         return 0, ""
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip(" \t"))]
@@ -64,10 +64,10 @@ def _longest(lines: list[str], length: int, count: Callable[[str], int]) -> tupl
 
 
 def _logical_lines(source: str) -> list[str]:
-    """Return the lines of a source, those of one statement or of one header (`def`, `if`, …) joined."""
+    """Split a source into lines, with the lines of each statement or header (`def`, `if`, …) joined."""
     tree = parsed(source)
     if tree is None:
-        raise ValueError("it is no Python that this version parses")
+        raise ValueError("this version of Python cannot parse it")
     physical = source.split("\n")
     joined = [False] * (len(physical) + 2)
     for node in ast.walk(tree):
@@ -77,8 +77,8 @@ def _logical_lines(source: str) -> list[str]:
             for line in range(_begin(node) + 1, end + 1):
                 joined[line] = True
     lines: list[list[str]] = []
-    for text, goes_on in zip(physical, joined[1:], strict=False):
-        if goes_on and lines:
+    for text, continues in zip(physical, joined[1:], strict=False):
+        if continues and lines:
             lines[-1].append(f"{text}\n")
         else:
             lines.append([f"{text}\n"])
@@ -86,6 +86,6 @@ def _logical_lines(source: str) -> list[str]:
 
 
 def _begin(node: ast.AST) -> int:
-    """Return the line that a statement begins on, its decorators included."""
+    """Return the line on which a statement or its first decorator begins."""
     decorators = getattr(node, "decorator_list", [])
     return int(min([getattr(node, "lineno", 1), *(each.lineno for each in decorators)]))

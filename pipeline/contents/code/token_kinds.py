@@ -1,4 +1,4 @@
-"""What a piece of Python is made of, and how far it is Python."""
+"""Kinds of tokens in Python source, and how much of a source parses."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import numpy as np
 from pipeline.contents.code.statements import parsed
 
 ERROR = "ERROR"
-"""What Python's tokenizer does not know, or where it cannot go on."""
+"""The kind of tokens that Python's tokenizer does not know, and of the place where it fails."""
 KINDS = [ERROR, *sorted(token.EXACT_TOKEN_TYPES), *keyword.kwlist, *token.tok_name.values()]
 COLUMN = {kind: column for column, kind in enumerate(dict.fromkeys(KINDS))}
 
 
 def parses(source: str) -> bool:
-    """Return whether a source parses and has a statement, as an empty one has not."""
+    """Return whether a source parses and has at least one statement."""
     tree = parsed(source)
     return tree is not None and bool(tree.body)
 
 
 def parsing_prefix(source: str) -> float:
-    """Return the share of a source's lines that the longest run of them has that begins with the first and parses."""
+    """Return the share of a source's lines in the longest prefix of whole lines that parses."""
     lines = source.removesuffix("\n").split("\n")
     sizes = range(len(lines), 0, -1)
     return next((size / len(lines) for size in sizes if parses("\n".join(lines[:size]))), 0.0)
 
 
 def kinds(sources: Sequence[str]) -> Any:
-    """Return how often each source has each kind of token: a `csr_array`.
+    """Count the kinds of tokens of each source: a `csr_array` (n, kinds).
 
-    Keywords and operators are kinds each; names, numbers, strings and comments are one each.
+    Each keyword and operator is a kind of its own; names, numbers, strings and comments are one kind each.
     """
     from scipy.sparse import csr_array
 
@@ -45,7 +45,7 @@ def kinds(sources: Sequence[str]) -> Any:
 
 
 def _kinds(source: str) -> Iterator[str]:
-    """Yield the kinds of a source's tokens, the last of them ERROR where it cannot be taken apart to its end."""
+    """Yield the kinds of a source's tokens, ending with ERROR where the tokenizer fails."""
     try:
         for each in tokenize.generate_tokens(io.StringIO(source).readline):
             if each.type == token.OP or (each.type == token.NAME and keyword.iskeyword(each.string)):

@@ -31,14 +31,14 @@ class ImageContent:
     unit: Literal["dim", "byte"] = "dim"
 
     def __init__(self, side: int, channels: Literal[1, 3], value_range: Sequence[float] | None = None) -> None:
-        """Set the side in pixels, the number of channels, and which values of more than 8 bits are black and white."""
+        """Set the side in pixels, the number of channels, and black and white for values of more than 8 bits."""
         self.side = side
         self.value_range = None if value_range is None else (value_range[0], value_range[1])
         self.channels: Literal[1, 3] = channels
         self.spec = DataSpec(shape=(channels, side, side), layout="grid")
 
     def learn(self, source: Folder) -> Mapping[str, Any]:
-        """Return nothing: pixels are what they are."""
+        """Return nothing: encoding depends on no source."""
         return {}
 
     def read(self, source: Folder) -> Iterator[Item | Rejected]:
@@ -47,7 +47,7 @@ class ImageContent:
         return files.read(source, self.channels, self.value_range) if found is None else found
 
     def encode(self, raw: Raw) -> Stored:
-        """Cut the largest square out of the centre, scale it with antialiasing (Lanczos), and put channels first."""
+        """Crop to the central square, scale it with antialiasing (Lanczos), and put channels first."""
         array = self._with_channels(raw)
         height, width, _ = array.shape
         square = min(height, width)
@@ -67,9 +67,9 @@ class ImageContent:
         return np.full(len(arrays), float(np.prod(self.spec.shape)))
 
     def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
-        """Return of each image, with pixels in [0, 1]: the mean squared error per pixel, PSNR in dB, and SSIM.
+        """Return the mean squared error per pixel, PSNR in dB, and SSIM of each image, for pixels in [0, 1].
 
-        PSNR ends at 100 dB, a hundredth of the rounding to 8 bits. SSIM (Wang et al. 2004) has windows of 11 pixels.
+        PSNR is at most 100 dB, a hundredth of the rounding to 8 bits. SSIM (Wang et al. 2004) has 11-pixel windows.
         """
         import torch
 
@@ -85,21 +85,21 @@ class ImageContent:
         }
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return nothing that features do not tell."""
+        """Return no scores: features cover everything."""
         return {}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return nothing that features do not tell."""
+        """Return no histograms: features cover everything."""
         return {}
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image.Image:
-        """Return a grid of images, enlarged to whole multiples of their pixels, with captions where given."""
+        """Return a grid of images, enlarged by a whole factor, with captions where given."""
         side = max(1, SHOWN_SIDE // self.side) * self.side
         pictures = [_picture(raw).resize((side, side), Image.Resampling.NEAREST) for raw in raws]
         return sheet(pictures, columns, list(captions))
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
-        """Return nothing: a picture says it all."""
+        """Return nothing: the picture is enough."""
         return ""
 
     def save(self, raw: Raw, path: Path) -> None:
@@ -107,11 +107,11 @@ class ImageContent:
         _picture(raw).save(path)
 
     def serialise(self, raws: Raws, form: str) -> NDArray[Any] | list[str]:
-        """Return images as an array (n, height, width, channels) uint8, or each as base64 of a PNG file."""
+        """Return images as one array (n, height, width, channels) uint8, or each as a PNG file in base64."""
         return np.ascontiguousarray(raws) if form == "array" else [_base64_png(raw) for raw in raws]
 
     def _with_channels(self, raw: Raw) -> Raw:
-        """Return the image with this content's channels: grey is repeated, colour is weighed to luma (ITU-R 601)."""
+        """Convert an image to this content's channels: repeat grey, or weight colours to luma (ITU-R 601)."""
         if raw.shape[2] == self.channels:
             return raw
         return np.atleast_3d(np.asarray(_picture(raw).convert("L" if self.channels == 1 else "RGB")))

@@ -1,4 +1,4 @@
-"""Any folder of image files, read by Pillow."""
+"""Folders of image files, read by Pillow."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pipeline.contents.image import ranges
 from pipeline.contents.image.ranges import Range
 
 DEPTH = {"I": 4, "F": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}
-"""Bytes of a pixel in modes whose bands have more than one."""
+"""Bytes per pixel in modes with more than one byte per band."""
 
 
 def read(source: Folder, channels: Literal[1, 3], value_range: Range | None = None) -> Iterator[Item | Rejected]:
-    """Yield every file below a folder as an image; its class is the name of the first subfolder that it is in."""
+    """Yield every file below a folder as an image; its class is the name of its first subfolder."""
     read_one = partial(decode, channels=channels, max_bytes=source.max_bytes, value_range=value_range)
     for found in folders.decoded(source, read_one):
         if isinstance(found, Rejected):
@@ -34,20 +34,21 @@ def read(source: Folder, channels: Literal[1, 3], value_range: Range | None = No
 
 
 def decode(path: Path, channels: Literal[1, 3], max_bytes: int, value_range: Range | None = None) -> NDArray[np.uint8]:
-    """Return the (first) image of a file, upright, on white, as (height, width, channels) uint8.
+    """Decode the first image of a file, upright, on white, to (height, width, channels) uint8.
 
-    `value_range` is that of files whose pixels have more than eight bits and that state none.
+    `value_range` applies to files whose pixels have more than eight bits and that state no range.
 
     Raises:
-        Exception: whatever Pillow raises of a file that is not whole, not an image, or too large to be one.
+        UnusableError: it unpacks to more than `max_bytes`, or Pillow would misread its values.
+        Exception: Pillow finds the file truncated, not an image, or too large.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as file:
             size = file.width * file.height * DEPTH.get(file.mode, len(file.getbands()))
-            if said := too_large("unpacks to", size, max_bytes):
-                raise UnusableError(said)
+            if reason := too_large("unpacks to", size, max_bytes):
+                raise UnusableError(reason)
             span, narrowed = ranges.stated(file) or value_range, ranges.narrowed(file)
             ImageOps.exif_transpose(file, in_place=True)
             if narrowed:
@@ -58,13 +59,13 @@ def decode(path: Path, channels: Literal[1, 3], max_bytes: int, value_range: Ran
 def _pixels(image: Image.Image, mode: Literal["L", "RGB"], span: Range | None) -> NDArray[np.uint8]:
     if ranges.is_wide(image.mode):
         image = Image.fromarray(ranges.eight_bits(image, span))
-    if image.mode == "La":  # has no way to others but this one
+    if image.mode == "La":  # converts to no other mode
         image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    if image.mode != mode:  # converting to the mode that it has would copy it
+    if image.mode != mode:  # converting to the same mode would copy it
         image = image.convert(mode)
     return np.atleast_3d(np.asarray(image, dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""The known image sets: IDX files (MNIST and its kin) and CIFAR-10, fetched by torchvision where they are missing."""
+"""Known image datasets: IDX files (MNIST and the like) and CIFAR-10; torchvision downloads missing files."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ IDX_SETS = {"fashion-mnist": "FashionMNIST", "mnist": "MNIST"}
 IDX_PARTS: dict[Literal["train", "test"], str] = {"train": "train", "test": "t10k"}
 IDX_FILE = re.compile(r"(?P<stem>(train|t10k)-(images|labels))-idx\d-ubyte(\.gz)?")
 UBYTE = 8
-"""What an IDX file's third byte says of bytes without a sign."""
+"""The third byte of an IDX file of unsigned bytes."""
 
 
 def read(source: Folder) -> Iterator[Item | Rejected] | None:
-    """Return the items of a known set, or None where the folder holds something else.
+    """Return the items of a known dataset, or None where the folder holds something else.
 
     Raises:
-        SourceError: the set is not there and cannot be downloaded, or its files are damaged.
+        SourceError: the dataset is missing and cannot be downloaded, or its files are damaged.
     """
     if source.name == "cifar10":
         return _cifar10(source)
@@ -50,11 +50,11 @@ def _idx(source: Folder, files: dict[str, Path], *, fixed_split: bool) -> Iterat
         pixels, targets = (_idx_array(path, source.max_bytes) for path in (images, labels))
         if pixels.ndim != 3 or targets.shape != pixels.shape[:1]:
             raise SourceError(
-                f"{images} holds {pixels.shape}, {labels.name} {targets.shape}: they do not belong together"
+                f"{images} has shape {pixels.shape}, but {labels.name} {targets.shape}; put a matching pair there"
             )
         if names and targets.max(initial=0) >= len(names):
             raise SourceError(
-                f"{labels} has class {targets.max()}, but source.json names {len(names)} classes; name all"
+                f"{labels} has class {targets.max()}, but source.json names {len(names)} classes; name all there"
             )
         for i, (picture, label) in enumerate(zip(pixels, targets, strict=True)):
             name = names[label] if names else str(label)
@@ -65,7 +65,7 @@ def _idx_files(source: Folder) -> dict[str, Path]:
     """Return the IDX files of a folder by their stems.
 
     Raises:
-        SourceError: one of them may not be read.
+        SourceError: one of them is refused.
     """
     found: dict[str, Path] = {}
     for path in source.walk():
@@ -80,7 +80,7 @@ def _idx_files(source: Folder) -> dict[str, Path]:
 
 
 def _idx_array(path: Path, max_bytes: int) -> NDArray[np.uint8]:
-    """Return the array of an IDX file: two zero bytes, type, number of axes, their lengths (big-endian), the bytes."""
+    """Read an IDX file: two zero bytes, type, number of axes, their lengths (big-endian), then the data."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             shape = _idx_shape(file)
@@ -89,21 +89,21 @@ def _idx_array(path: Path, max_bytes: int) -> NDArray[np.uint8]:
                 raise SourceError(f"{path}: {too_large('unpacks to', size, max_bytes)}")
             data = file.read(size)
             if len(data) < size or file.read(1):
-                raise ValueError(f"its data are not the {size:,} bytes that it says")
+                raise ValueError(f"its data are not the {size:,} bytes that its header states")
         return np.frombuffer(data, np.uint8).reshape(shape)
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
-        raise SourceError(f"{path}: not a whole IDX file ({error}); put a sound copy in its place") from error
+        raise SourceError(f"{path}: not a complete IDX file ({error}); replace it with an intact copy") from error
 
 
 def _idx_shape(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     zeros, kind, axes = struct.unpack(">HBB", file.read(4))
     if zeros or kind != UBYTE:
-        raise ValueError("it does not begin as one of unsigned bytes does")
+        raise ValueError("its header is not that of unsigned bytes")
     return struct.unpack(f">{axes}I", file.read(4 * axes))
 
 
 def _fetched_idx(source: Folder) -> dict[str, Path]:
-    """Return the IDX files of a known set, and download what of it is missing."""
+    """Return the IDX files of a known dataset; download those that are missing."""
     stems = [f"{part}-{kind}" for part in IDX_PARTS.values() for kind in ("images", "labels")]
     found = _idx_files(source)
     if found.keys() >= set(stems):
@@ -114,7 +114,7 @@ def _fetched_idx(source: Folder) -> dict[str, Path]:
 
 
 def _cifar10(source: Folder) -> Iterator[Item]:
-    """Yield CIFAR-10; its archive holds pickles, which torchvision reads only once their MD5 sums agree."""
+    """Yield CIFAR-10; torchvision reads the pickles in its archive only if their MD5 sums are right."""
     from torchvision.datasets import CIFAR10
 
     def part(train: bool) -> CIFAR10:
@@ -130,14 +130,14 @@ def _cifar10(source: Folder) -> Iterator[Item]:
 
 
 def _download(source: Path, dataset: str, files: str) -> None:
-    """Download a set with torchvision, which checks the MD5 sums; an archive that lies there already is used."""
+    """Download a dataset with torchvision, which checks the MD5 sums and uses an archive that is already there."""
     from torchvision import datasets
 
     try:
-        with downloading(f"{source.name}: not all of it lies in {source}; downloading the rest"):
+        with downloading(f"{source.name}: some of its files are missing in {source}; downloading them"):
             getattr(datasets, dataset)(source, download=True)
     except (OSError, RuntimeError) as error:
         raise SourceError(
-            f"prepare.source is {source.name}, which is not whole in {source} and cannot be downloaded "
+            f"prepare.source is {source.name}, which is incomplete in {source} and cannot be downloaded "
             f"({str(error).splitlines()[0]}); put {files} there"
         ) from error

@@ -1,4 +1,4 @@
-"""SSIM of images (Wang et al. 2004), bit for bit that of torchmetrics, whose import takes seconds."""
+"""SSIM of images (Wang et al. 2004), bit for bit that of torchmetrics, without its import, which takes seconds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 REACH, SIGMA = 5, 1.5
-"""Pixels of a window to each side of its middle, and the standard deviation of its weights."""
+"""Pixels of a window on each side of its centre, and the standard deviation of its Gaussian weights."""
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 """C1 and C2 of equation 13, for pixels in [0, 1]."""
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return the mean over all windows of each pair of images (n, channels, height, width) in [0, 1], as (n,)."""
+    """Return the mean SSIM (n,) over all windows of pairs of images (n, channels, height, width) in [0, 1]."""
     n, channels = x.shape[:2]
     line = torch.exp(-((torch.arange(-REACH, REACH + 1, dtype=x.dtype) / SIGMA) ** 2) / 2)
     line = line / line.sum()

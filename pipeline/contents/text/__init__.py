@@ -1,1 +1,1 @@
-"""Content `text`: prose, in windows of tokens."""
+"""Content `text`: prose, cut into windows of tokens."""

@@ -1,4 +1,4 @@
-"""Content `text`: windows of prose, as tokens."""
+"""Content `text`: prose, cut into windows of tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.contents.tokens.content import TokenContent
 
 
 class TextContent(TokenContent):
-    """Whole words of documents, as many as fit in `length` tokens."""
+    """Windows of as many whole words as fit in `length` tokens; a raw item is a str."""
 
     name = "text"
     suffix = ".txt"
@@ -27,12 +27,12 @@ class TextContent(TokenContent):
         alphabet: Sequence[int] | None = None,
         tokenizer: str | None = None,
     ) -> None:
-        """Set what a window is, the field of JSON lines that has the text, and items at most (0: all)."""
+        """Set the window, the field of JSON lines that holds the text, and the maximum number of items (0: all)."""
         super().__init__(length, vocabulary, vocabulary_size, most, alphabet, tokenizer)
         self.field = field
 
     def documents(self, source: Folder) -> Iterator[files.Document | Rejected]:
-        """Yield text files and JSON lines."""
+        """Yield the documents of text files and JSON lines."""
         return files.prose(source, self.field)
 
     def cut(self, text: str) -> Iterator[str]:
@@ -40,5 +40,5 @@ class TextContent(TokenContent):
         return windows.of_words(text, self.length, lambda part: len(self.vocabulary.tokens(part)))
 
     def visible(self, raw: str) -> str:
-        """Return a text on one line, with a sign for the end of each line."""
+        """Return a text on one line, with "↵" for each line end."""
         return raw.replace("\n", "↵")

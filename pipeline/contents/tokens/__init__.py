@@ -1,1 +1,1 @@
-"""What text and code share: documents cut into windows of tokens."""
+"""The parts that text and code share: documents cut into windows of tokens."""

@@ -1,4 +1,4 @@
-"""What contents made of tokens share; a raw item is a str."""
+"""The base class of contents made of tokens; a raw item is a str."""
 
 from __future__ import annotations
 
@@ -35,36 +35,37 @@ class TokenContent(ABC):
         alphabet: Sequence[int] | None,
         tokenizer: str | None,
     ) -> None:
-        """Set tokens of a window, what they are, how many "bpe" has at most, items (0: all), and what was learnt.
+        """Set the window in tokens, the kind and maximum size of the vocabulary, and the maximum number of items.
 
-        Until that is known, all bytes are tokens.
+        `vocabulary_size` applies to "bpe" only, and `most` of 0 means all items. `alphabet` or `tokenizer` is what was
+        learnt; until then all bytes are tokens.
 
         Raises:
-            ValueError: what was learnt is no vocabulary, or one of another kind or size.
+            ValueError: what was learnt is not a vocabulary, or one of another kind or size.
         """
         self.length, self.vocabulary_size, self.most = length, vocabulary_size, most
         self.pairs = vocabulary == "bpe"
         if (alphabet if self.pairs else tokenizer) is not None:
-            raise ValueError(f"vocabulary is {vocabulary}, which learns no {'alphabet' if self.pairs else 'tokenizer'}")
+            raise ValueError(f"vocabulary is {vocabulary}, which has no {'alphabet' if self.pairs else 'tokenizer'}")
         self.vocabulary: Vocabulary = Bytes(alphabet or ALL_BYTES) if tokenizer is None else Bpe(tokenizer)
         if self.pairs and self.vocabulary.size > vocabulary_size:
-            raise ValueError(f"tokenizer has {self.vocabulary.size} tokens, and vocabulary_size is {vocabulary_size}")
+            raise ValueError(f"tokenizer has {self.vocabulary.size} tokens, but vocabulary_size is {vocabulary_size}")
         self.spec = DataSpec((length,), "sequence", vocab_size=self.vocabulary.size)
 
     @abstractmethod
     def documents(self, source: Folder) -> Iterator[Document | Rejected]:
-        """Yield what a source has."""
+        """Yield the documents of a source."""
 
     @abstractmethod
     def cut(self, text: str) -> Iterator[str]:
         """Yield the windows of a document.
 
         Raises:
-            ValueError: why it has none.
+            ValueError: the document cannot be cut; the message states why.
         """
 
     def learn(self, source: Folder) -> Mapping[str, Any]:
-        """Return the bytes that all documents are made of, or the tokenizer that they ask for.
+        """Return the bytes that occur in the documents, or the tokenizer learnt from them.
 
         Raises:
             SourceError: there is no such folder.
@@ -83,22 +84,22 @@ class TokenContent(ABC):
         return windows.thinned(lambda: windows.items(self.documents(source), self.cut), self.most)
 
     def encode(self, raw: Raw) -> Stored:
-        """Return the tokens of a text, cut to the length, or padded with 0 at the end."""
+        """Return the tokens of a text, cut to `length` or padded with 0 at the end."""
         tokens = self.vocabulary.tokens(raw)[: self.length]
         return np.pad(tokens, (0, self.length - len(tokens))).astype(self.spec.dtype)
 
     def decode(self, arrays: Stored) -> Raws:
-        """Return texts; bytes that are no UTF-8, as a model may write them, become U+FFFD, and padding nothing."""
+        """Return texts; bytes that are not UTF-8, which a model may generate, become U+FFFD, and padding is dropped."""
         return [self.vocabulary.data(tokens).decode(errors="replace") for tokens in arrays]
 
     def units(self, arrays: Stored) -> NDArray[np.float64]:
-        """Return the bytes of each item, without padding."""
+        """Return the number of bytes of each item, without padding."""
         bytes_of = self.vocabulary.lengths().astype(np.float64)
         found: NDArray[np.float64] = bytes_of[arrays].sum(axis=1)
         return found
 
     def reconstruction_scores(self, raws: Raws, raws_hat: Raws) -> dict[str, NDArray[np.float64]]:
-        """Return of each item the share of tokens that differ, and 1 - edits of characters over the longer length.
+        """Return the share of tokens that differ, and 1 - edits of characters over the longer length, of each item.
 
         Positions that are padding in both do not count.
         """
@@ -110,13 +111,13 @@ class TokenContent(ABC):
         }
 
     def scores(self, raws: Raws, train: Callable[[], Raws]) -> dict[str, NDArray[np.float64]]:
-        """Return distinct runs of 1, 2 and 3 words (), and the longest run copied from train (n,), in characters."""
+        """Return shares of distinct runs of 1, 2 and 3 words (), and characters of the longest copy from train (n,)."""
         texts = list(raws)
         found = {f"distinct_{n}": np.asarray(strings.distinct(texts, n)) for n in (1, 2, 3)}
         return found | {"longest_copy": strings.longest_copies(texts, list(train())).astype(np.float64)}
 
     def histograms(self, raws: Raws) -> dict[str, Any]:
-        """Return runs of four characters."""
+        """Return histograms of runs of four characters."""
         return {"gram": strings.grams(list(raws))}
 
     def show(self, raws: Raws, columns: int, captions: Iterable[str] = ()) -> Image:
@@ -124,7 +125,7 @@ class TokenContent(ABC):
         return pages.picture([self.visible(raw) for raw in raws], columns, list(captions))
 
     def html(self, raws: Raws, raws_hat: Raws | None = None) -> str:
-        """Return each text as a block, or beside its reconstruction, with what differs marked."""
+        """Return each text as a block, or beside its reconstruction, with differences marked."""
         if raws_hat is not None:
             return pages.compared(list(raws), list(raws_hat))
         return pages.blocks([self.marked_up(raw) for raw in raws])
@@ -148,4 +149,6 @@ class TokenContent(ABC):
 
 def _check(source: Folder) -> None:
     if not source.path.is_dir():
-        raise SourceError(f"{source.path} is no folder; put documents there, or set prepare.source to a folder of them")
+        raise SourceError(
+            f"{source.path} is not a folder; put documents there, or set prepare.source to a folder of them"
+        )

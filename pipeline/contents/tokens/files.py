@@ -1,4 +1,4 @@
-"""Documents of text: any folder of plain text or JSON lines, and what comes with Python."""
+"""Documents from folders of plain text, JSON lines or source code, or from Python itself."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pipeline.contents.folders import Folder
 TOPICS = "python-topics"
 LIBRARY = "python-library"
 NOT_READ = frozenset({
-    "test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__",  # tests, and what is added
-    "encodings", "pydoc_data", "__phello__",  # tables of characters, and prose
+    "test", "tests", "idlelib", "lib2to3", "site-packages", "dist-packages", "__pycache__",  # tests and additions
+    "encodings", "pydoc_data", "__phello__",  # character tables and prose
 })  # fmt: skip
-"""Folders of the standard library that are left out, wherever they are."""
+"""Folders left out of the standard library at any depth."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text, where it came from, and its class: the first subfolder that it is in."""
+    """A text, where it came from, and its class, the name of its first subfolder."""
 
     text: str
     origin: str
@@ -30,9 +30,9 @@ class Document:
 
 
 def prose(source: Folder, field: str) -> Iterator[Document | Rejected]:
-    """Yield the documents of a folder, in the order of their names: a file each, or a line of a .jsonl file each.
+    """Yield the documents of a folder in the order of their names, one per file or per line of a .jsonl file.
 
-    `python-topics` is known by its name: the topics of Python's own manual, as this Python has them.
+    A folder named `python-topics` stands for the topics of the running Python's own manual.
     """
     if source.name == TOPICS:
         from pydoc_data.topics import topics
@@ -49,8 +49,8 @@ def prose(source: Folder, field: str) -> Iterator[Document | Rejected]:
 def sources(source: Folder, suffix: str) -> Iterator[Document | Rejected]:
     """Yield the source files of a folder that have a suffix, in the order of their names.
 
-    Files without a byte, as packages have, are none. `python-library` is known by its name: the standard library of
-    this Python, without its tests and tables.
+    Empty files, which packages often have, are skipped. A folder named `python-library` stands for the standard
+    library of the running Python, without its tests and tables.
     """
     known = source.name == LIBRARY
     if known:
@@ -66,7 +66,7 @@ def _left_out(path: Path, library: Folder) -> bool:
 
 
 def _document(path: Path | Rejected, folder: Folder) -> Document | Rejected:
-    """Return a file's text, with Unix line ends and without a byte order mark, or why it has none."""
+    """Read a file's text, with Unix line ends and without a byte order mark, or return why it is rejected."""
     if isinstance(path, Rejected):
         return path
     origin = folder.origin(path)
@@ -92,7 +92,7 @@ def _unread(origin: str, error: OSError) -> Rejected:
 
 
 def _lines(path: Path, folder: Folder, field: str) -> Iterator[Document | Rejected]:
-    """Yield the documents of JSON lines, of which one is held at a time; those without anything on them are none."""
+    """Yield the documents of JSON lines, holding one line at a time and skipping blank ones."""
     origin, label, empty = folder.origin(path), folder.label(path), True
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -113,7 +113,7 @@ def _line(line: str, field: str, origin: str, label: str | None) -> Document | R
         text = json.loads(line)[field]
         text.encode()
     except (ValueError, RecursionError) as error:
-        return Rejected(origin, f"it is no line of JSON in UTF-8 ({error})")
+        return Rejected(origin, f"it is not a line of JSON in UTF-8 ({error})")
     except (KeyError, TypeError, AttributeError, IndexError):
-        return Rejected(origin, f"it is no object with text as its {field!r}")
+        return Rejected(origin, f"it is not a JSON object with text in the field {field!r}")
     return _checked(Document(text, origin, label))

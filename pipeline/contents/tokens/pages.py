@@ -1,4 +1,4 @@
-"""Texts and sources for a person to read: as a picture, and as parts of a page."""
+"""Texts and source code for display: as a picture, and as HTML fragments."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLUMNS, WIDTH, LINES = 4, 46, 14
-"""Of a picture, at most: columns, characters of a line, and lines of an item."""
+"""Limits of a picture: columns, characters per line, and lines per item."""
 SIZE, LINE, GAP = 13, 17, 10
-"""Of a picture, in pixels: the letters, a line of them, and what is between items."""
+"""Pixels of a picture: the font size, the height of a line, and the gap between items."""
 STYLE = """<style>
 .item { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 0 .5rem; padding: .6rem .8rem; border-radius: .4rem;
   font: .85rem/1.45 ui-monospace, monospace; tab-size: 4;
@@ -32,7 +32,7 @@ STYLE = """<style>
 
 
 def picture(texts: Sequence[str], columns: int, captions: Sequence[str]) -> Image:
-    """Return a page of texts, row by row, each in a box as wide as 46 characters; what is too long ends in "…"."""
+    """Draw texts row by row, each in a box 46 characters wide; texts that are too long end in "…"."""
     from PIL import Image, ImageDraw
 
     columns = max(1, min(columns, COLUMNS, len(texts) or 1))
@@ -60,20 +60,20 @@ def picture(texts: Sequence[str], columns: int, captions: Sequence[str]) -> Imag
 
 
 def blocks(marked_up: Sequence[str]) -> str:
-    """Return texts that are HTML as blocks, side by side where there is room.
+    """Return texts, already HTML, as blocks that stand side by side where there is room.
 
-    A line end right after `<pre>` is none to browsers: with it, one that begins a text is seen.
+    Browsers drop a line end right after `<pre>`; the one added there preserves a line end that begins a text.
     """
     return STYLE + grid(f'<pre class="item">\n{text}</pre>' for text in marked_up)
 
 
 def compared(texts: Sequence[str], others: Sequence[str]) -> str:
-    """Return each text beside its other one; what differs is marked, in the first struck out."""
+    """Return each text beside its counterpart, with differences marked, and in the first struck out."""
     return STYLE + "\n".join(blocks_of(*pair) for pair in zip(texts, others, strict=True))
 
 
 def blocks_of(text: str, other: str) -> str:
-    """Return two texts beside each other, with what differs marked in both."""
+    """Return two texts beside each other, with differences marked in both."""
     first, second = [], []
     for kind, a, b, c, d in SequenceMatcher(None, text, other, autojunk=False).get_opcodes():
         same = kind == "equal"
@@ -83,12 +83,12 @@ def blocks_of(text: str, other: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text as HTML; signs that no page can hold or show become U+FFFD."""
+    """Escape a text for HTML; unprintable characters become U+FFFD."""
     return escape(_seen(text))
 
 
 def highlighted(source: str) -> str:
-    """Return Python source as HTML, each kind of token in its class."""
+    """Return Python source as HTML, with a CSS class for each kind of token."""
     from pygments.lexers import PythonLexer
     from pygments.token import Comment, Error, Keyword, Name, Number, Operator, String
 
@@ -117,13 +117,13 @@ def _seen(text: str) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Return the lines of a text as a picture shows them."""
+    """Return the lines of a text as a picture shows them, wrapped and cut."""
     lines = [part for line in _seen(text).expandtabs(4).split("\n") for part in _parts(line)]
     return lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"]
 
 
 def _parts(line: str) -> Iterator[str]:
-    """Yield the parts of a line, which is broken after a blank where its second half has one."""
+    """Break a line into parts, after a blank where the second half of a part has one."""
     while len(line) > WIDTH:
         blank = line.rfind(" ", WIDTH // 2, WIDTH)
         end = WIDTH if blank < 0 else blank + 1
@@ -134,7 +134,7 @@ def _parts(line: str) -> Iterator[str]:
 
 @cache
 def _font() -> Any:
-    """Return a font whose letters have one width, which Matplotlib brings; without it, Pillow's own."""
+    """Return the monospaced font that comes with Matplotlib, or without Matplotlib Pillow's own font."""
     from PIL import ImageFont
 
     found = find_spec("matplotlib")

@@ -1,4 +1,4 @@
-"""How strings differ, repeat themselves and copy: exact, and in numpy, for thousands of them at once."""
+"""Exact metrics of diversity, edit distance and copying, in numpy, for thousands of strings at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1 << 21
-"""Characters that copies are sought among at a time."""
+"""Characters of train that are searched for copies at a time."""
 GRAM = 4
 BINS = 1 << 20
 
 
 def distinct(texts: Iterable[str], n: int) -> float:
-    """Return the share of different ones among all runs of n words or signs (Li et al. 2016, "distinct-n")."""
+    """Return the share of distinct runs among all runs of n words or signs (Li et al. 2016, "distinct-n")."""
     runs = [run for text in texts for run in _word_runs(text, n)]
     return len(set(runs)) / len(runs) if runs else 0.0
 
@@ -28,7 +28,7 @@ def _word_runs(text: str, n: int) -> Iterator[tuple[str, ...]]:
 
 
 def grams(texts: Sequence[str]) -> Any:
-    """Return how often each text has each run of four characters, hashed into 2^20 bins: a `csr_array`."""
+    """Count the runs of four characters of each text, hashed into 2^20 bins: a `csr_array`."""
     from scipy.sparse import csr_array
 
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
@@ -45,9 +45,9 @@ def grams(texts: Sequence[str]) -> Any:
 
 
 def edit_similarity(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
-    """Return 1 - Levenshtein's distance over the longer one's length, of each pair of texts.
+    """Return 1 - the Levenshtein distance over the length of the longer text, for each pair of texts.
 
-    Row by row of the table of prefixes (Wagner & Fischer 1974), for all pairs at once.
+    Fills the table of prefixes row by row (Wagner & Fischer 1974), for all pairs at once.
     """
     a, a_lengths = _padded(texts)
     b, b_lengths = _padded(others)
@@ -57,7 +57,7 @@ def edit_similarity(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.f
     for i in range(a.shape[1]):
         step = row + 1
         np.minimum(step[:, 1:], row[:, :-1] + (a[:, i, None] != b), out=step[:, 1:])
-        # to come from the left costs 1 a column
+        # a step from the left costs 1 per column
         row = np.minimum.accumulate(step - steps, axis=1) + steps
         last[a_lengths == i + 1] = row[a_lengths == i + 1]
     distance = np.take_along_axis(last, b_lengths[:, None], 1)[:, 0]
@@ -66,7 +66,7 @@ def edit_similarity(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.f
 
 
 def _padded(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the characters of texts (n, longest), -1 after their ends, and their lengths (n,)."""
+    """Return the characters of texts (n, longest), padded with -1, and their lengths (n,)."""
     lengths = np.array([len(text) for text in texts], np.int64)
     array = np.full((len(texts), lengths.max(initial=0)), -1, np.int64)
     for row, text in zip(array, texts, strict=True):
@@ -75,7 +75,7 @@ def _padded(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def longest_copies(texts: Sequence[str], train: Sequence[str]) -> NDArray[np.int64]:
-    """Return how many characters the longest run has that each text shares with any one item of train."""
+    """Return the length, in characters, of the longest run that each text shares with any one item of train."""
     longest = np.zeros(len(texts), np.int64)
     block: list[str] = []
     size = 0
@@ -89,7 +89,7 @@ def longest_copies(texts: Sequence[str], train: Sequence[str]) -> NDArray[np.int
 
 
 def _copies(texts: Sequence[str], train: Sequence[str]) -> NDArray[np.int64]:
-    """Sort the suffixes of all by their first characters: what a suffix shares most with stands next to it."""
+    """Sort all suffixes by their first characters: each stands next to the one that shares most with it."""
     points, begins = _joined([*texts, *train])
     most = max(map(len, texts), default=0)
     ranks = _ranks(points, most)
@@ -108,7 +108,7 @@ def _copies(texts: Sequence[str], train: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _ranks(points: NDArray[np.int64], most: int) -> list[NDArray[np.int64]]:
-    """Return for 1, 2, 4, … characters, up to `most`, the rank of what begins at each place (Karp et al. 1972)."""
+    """Return the ranks of the runs of 1, 2, 4, … characters, up to `most`, at each place (Karp et al. 1972)."""
     rank, count, ranks = points, int(points.max(initial=0)) + 1, [points]
     for level in range(max(0, most - 1).bit_length()):
         ahead = np.zeros_like(rank)
@@ -122,7 +122,7 @@ def _ranks(points: NDArray[np.int64], most: int) -> list[NDArray[np.int64]]:
 
 
 def _shared(ranks: list[NDArray[np.int64]], a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many characters the suffixes at a and at b have in common."""
+    """Return how many first characters the suffixes at a and at b share."""
     found = np.zeros(len(a), np.int64)
     for level, rank in reversed(list(enumerate(ranks))):
         i, j = a + found, b + found
@@ -132,7 +132,7 @@ def _shared(ranks: list[NDArray[np.int64]], a: NDArray[np.int64], b: NDArray[np.
 
 
 def _joined(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the characters of all texts, numbered, a number of its own after each text; and where each begins."""
+    """Return all texts as numbers, with a unique one after each text, and where each text begins."""
     lengths = np.array([len(text) + 1 for text in texts], np.int64)
     begins = np.concatenate([[0], np.cumsum(lengths)])
     whole = _points("\0".join([*texts, ""])).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Vocabularies: what a text's tokens are. Token 0 is padding, which stands for no byte, wherever it is."""
+"""Vocabularies, which turn texts into tokens and back. Token 0 is padding and stands for no byte anywhere."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 ALL_BYTES = range(1, 256)
-"""Those that a text may have; NUL is none of them."""
+"""The bytes that a text may contain: all but NUL."""
 BLOCK = 1 << 20
-"""Characters that are worked on at a time."""
+"""Characters processed at a time."""
 LONG = 256
-"""Characters of a word beyond which byte pair encoding is learnt from its parts: each merge reads a word whole."""
+"""Characters beyond which byte pair encoding learns from parts of a word, since each merge reads whole words."""
 LONG_WORD = re.compile(rf"(?<!\S)\S{{{LONG + 1},}}")
 
 
@@ -30,7 +30,7 @@ class Vocabulary(Protocol):
     """Tokens, each of which stands for some bytes of UTF-8.
 
     Attributes:
-        size: how many tokens there are, padding included.
+        size: the number of tokens, padding included.
     """
 
     size: int
@@ -49,13 +49,13 @@ class Vocabulary(Protocol):
 
 
 class Bytes:
-    """Bytes of UTF-8, those of an alphabet without NUL: token t is its byte t - 1."""
+    """The bytes of UTF-8 in an alphabet without NUL: token t is byte t - 1 of the alphabet."""
 
     def __init__(self, alphabet: Sequence[int] = ALL_BYTES) -> None:
-        """Set the bytes that there are.
+        """Set the alphabet.
 
         Raises:
-            ValueError: they are not bytes in rising order.
+            ValueError: it is not a list of bytes in rising order.
         """
         if not isinstance(alphabet, list | range) or any(type(byte) is not int for byte in alphabet):
             raise ValueError(f"alphabet is {reprlib.repr(alphabet)}; it must be a list of whole numbers")
@@ -67,7 +67,7 @@ class Bytes:
         self._tokens[self._bytes[1:]] = np.arange(1, self.size)
 
     def tokens(self, text: str) -> NDArray[np.integer]:
-        """Return the bytes' tokens; those that are not in the alphabet are left out."""
+        """Return the tokens of a text's bytes, without those outside the alphabet."""
         tokens = self._tokens[np.frombuffer(text.encode(errors="replace"), np.uint8)]
         found: NDArray[np.uint8] = tokens[tokens != 0]
         return found
@@ -83,28 +83,30 @@ class Bytes:
 
 
 class Bpe:
-    """Byte pair encoding of bytes (Sennrich et al. 2016; Radford et al. 2019), which can write any text.
+    """Byte pair encoding of bytes (Sennrich et al. 2016; Radford et al. 2019), which can encode any text.
 
-    The tokenizer's own tokens come after padding: token t here is t - 1 there, so that no text is mistaken for padding.
+    Token t is token t - 1 of the tokenizer, so that no text is mistaken for padding.
     """
 
     def __init__(self, tokenizer: str) -> None:
         """Set the tokenizer, as JSON of the `tokenizers` library.
 
         Raises:
-            ValueError: it is none, or one of another kind than those that are learnt.
+            ValueError: it is not a tokenizer, or not of the kind that `learn_bpe` returns.
         """
         from tokenizers import Tokenizer
 
         try:
             self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer)
         except Exception as error:  # the library raises no class of its own
-            raise ValueError(f"tokenizer is {reprlib.repr(tokenizer)}, which is none ({error})") from error
+            raise ValueError(
+                f"tokenizer is {reprlib.repr(tokenizer)}, which the tokenizers library cannot read ({error})"
+            ) from error
         pieces = self._tokenizer.get_vocab()
         if _frame(self._tokenizer) != _frame(_byte_level()) or sorted(pieces.values()) != list(range(len(pieces))):
-            raise ValueError("tokenizer is not one of byte pairs, numbered from 0")
+            raise ValueError("tokenizer is not a byte-level BPE with tokens numbered from 0")
         if not pieces.keys() >= set(_alphabet()) or set("".join(pieces)) - set(_alphabet()):
-            raise ValueError("tokenizer has not all bytes among its tokens, or more than bytes in them")
+            raise ValueError("tokenizer lacks tokens for some bytes, or has tokens that are not bytes")
         self.size = len(pieces) + 1
 
     def tokens(self, text: str) -> NDArray[np.integer]:
@@ -113,11 +115,11 @@ class Bpe:
         return np.asarray(self._tokenizer.encode(whole).ids, np.int64) + 1
 
     def data(self, tokens: NDArray[np.integer]) -> bytes:
-        """Return the bytes of all tokens, one after the other."""
+        """Return the concatenated bytes of all tokens."""
         return b"".join(self._bytes[token] for token in tokens.tolist())
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return the bytes of each token; padding has none."""
+        """Return the number of bytes of each token; padding has none."""
         return np.asarray([len(each) for each in self._bytes])
 
     @cached_property
@@ -128,18 +130,18 @@ class Bpe:
 
 
 def learn_bytes(texts: Iterable[str]) -> list[int]:
-    """Return the bytes that some texts are made of, without NUL."""
+    """Return the bytes that occur in some texts, without NUL, in rising order."""
     found = np.zeros(256, bool)
     for text in texts:
-        for at in range(0, len(text), BLOCK):  # numpy makes indices of eight bytes of each byte
+        for at in range(0, len(text), BLOCK):  # numpy turns each byte into an index of eight bytes
             found[np.frombuffer(text[at : at + BLOCK].encode(errors="replace"), np.uint8)] = True
     return [int(byte) for byte in np.flatnonzero(found) if byte]
 
 
 def learn_bpe(texts: Iterable[str], size: int) -> str:
-    """Return the tokenizer of `size` tokens (padding included) that some texts ask for, as JSON.
+    """Learn a tokenizer of `size` tokens (padding included) from some texts, and return its JSON.
 
-    Texts of few different words give fewer tokens.
+    Texts with few different words give fewer tokens.
     """
     from tokenizers import trainers
 
@@ -151,7 +153,7 @@ def learn_bpe(texts: Iterable[str], size: int) -> str:
 
 
 def _byte_level() -> Tokenizer:
-    """Return a tokenizer that has learnt nothing yet."""
+    """Return an untrained byte-level tokenizer."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.BPE())
@@ -161,7 +163,7 @@ def _byte_level() -> Tokenizer:
 
 
 def _frame(tokenizer: Tokenizer) -> Any:
-    """Return all that a tokenizer is but its tokens."""
+    """Return the settings of a tokenizer: all of it but its tokens and merges."""
     tree = json.loads(tokenizer.to_str())
     return tree | {"model": {name: value for name, value in tree["model"].items() if name not in ("vocab", "merges")}}
 
@@ -171,7 +173,7 @@ def _in_parts(word: re.Match[str]) -> str:
 
 
 def _alphabet() -> list[str]:
-    """Return the character that byte-level tokenizers write for each byte: itself where it can be seen."""
+    """Return the character that byte-level tokenizers write for each byte: the same one where it is printable."""
     seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))
     return [chr(byte if byte in seen else next(others)) for byte in range(0x100)]

@@ -1,4 +1,4 @@
-"""Windows of documents, as items: one after the other, what stood elsewhere left out, and evenly thinned."""
+"""Items from documents: consecutive windows, without those that repeat earlier documents, thinned evenly."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pipeline.contents.tokens.files import Document
 
 SIGN, WORD = re.compile(r"\S"), re.compile(r"\S+")
 RUN = 5
-"""Words of a run by which a text is known again."""
+"""Words in the runs by which repeated text is recognised."""
 SEEN_MOST, NEW_LEAST = 0.5, 0.3
-"""Share of a window's runs that may have stood in earlier documents, and of a document's that must not."""
+"""Largest share of a window's runs that earlier documents contain, and smallest share of a document's that is new."""
 TABLE = 1 << 26
-"""Places of the table of runs: a run takes one, and the few that share one are no matter among a window's many."""
+"""Slots of the hash table of runs; the few collisions do not matter among the many runs of a window."""
 
 
 def of_words(text: str, length: int, count: Callable[[str], int]) -> Iterator[str]:
-    """Yield windows of as many whole words as fit in `length` tokens; white space between windows belongs to none.
+    """Yield windows of as many whole words as fit in `length` tokens, without the white space between windows.
 
-    A word that is longer than a window is cut between characters. What is shorter than half a window is left out, as
-    the end of a document mostly is, unless the document has nothing else.
+    A word longer than a window is cut between characters. Windows less than half full, as the end of a document mostly
+    is, are left out, unless one is the whole document.
     """
     whole = text.strip()
     first = SIGN.search(text)
@@ -42,21 +42,21 @@ def of_words(text: str, length: int, count: Callable[[str], int]) -> Iterator[st
 
 
 def reach(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
-    """Return how far to look for the end of a window that begins at a place: some times its length at most."""
+    """Return a place that the end of a window from `start` on never exceeds, a few times its length away at most."""
     size = length + 1
     while start + size < len(text) and count(text[start : start + size]) <= length:
         size *= 2
-    return min(start + 2 * size, len(text))  # a word that is whole may have fewer tokens than its beginning
+    return min(start + 2 * size, len(text))  # a whole word may have fewer tokens than its beginning
 
 
 def last_fitting(text: str, start: int, ends: list[int], length: int, count: Callable[[str], int]) -> int | None:
-    """Return the last of the rising ends up to which a text fits in `length` tokens from a place on, if one does."""
+    """Return the last of the rising `ends` with text[start:end] of at most `length` tokens, or None."""
     fitting = bisect_right(ends, length, key=lambda end: count(text[start:end]))
     return ends[fitting - 1] if fitting else None
 
 
 def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int:
-    """Return where the window ends that begins at a place."""
+    """Return the end of the window that begins at `start`."""
     limit = reach(text, start, length, count)
     reached = (found.end() for found in WORD.finditer(text, start, limit))
     ends = [end for end in reached if end < limit or limit == len(text)]
@@ -65,7 +65,7 @@ def _end(text: str, start: int, length: int, count: Callable[[str], int]) -> int
 
 
 def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], int]) -> int:
-    """Return where a word that is too long is cut."""
+    """Return where to cut a word that is longer than a window."""
     at = start + max(1, bisect_right(range(start + 1, end), length, key=lambda each: count(text[start:each])))
     while at > start + 1 and count(text[start:at]) > length:
         at -= 1
@@ -73,14 +73,14 @@ def _cut(text: str, start: int, end: int, length: int, count: Callable[[str], in
 
 
 def items(documents: Iterable[Document | Rejected], cut: Callable[[str], Iterable[str]]) -> Iterator[Found]:
-    """Yield the windows of documents, what was rejected, and what was left out.
+    """Cut documents into items, and yield these, what was rejected, and what was left out.
 
-    A document is left out if less than 30 % of its runs of five words are new, the others having stood in earlier
-    documents, as one of two versions of a document is; and a window, if less than half of its runs are. Both name the
-    document that had most of those runs first. Windows alike but for case, white space and digits are `like` each
-    other.
+    A document is left out if fewer than 30 % of its runs of five words are new and the others occur in earlier
+    documents, as in the second version of a document; a window is, if fewer than half of its runs are new. Both name
+    the document that had most of those runs first. Windows that differ only in case, white space and digits have the
+    same `like`.
     """
-    first = np.zeros(TABLE, np.int32)  # of each run, the number after that of the document that it stood in first
+    first = np.zeros(TABLE, np.int32)  # per run, 1 + the number of its first document, or 0
     with Names() as names:
         for document in documents:
             if isinstance(document, Rejected):
@@ -106,9 +106,9 @@ def items(documents: Iterable[Document | Rejected], cut: Callable[[str], Iterabl
 
 
 def thinned(found: Callable[[], Iterator[Found]], most: int) -> Iterator[Found]:
-    """Yield `most` of the items that a source gives, evenly spread over it, and all else that it gives; 0: all items.
+    """Yield `most` items (0: all), evenly spread over a source, and everything else that it yields.
 
-    The source is read twice, rather than held.
+    The source is read twice rather than held in memory.
     """
     total = sum(isinstance(each, Item) for each in found()) if most else 0
     place = 0
@@ -122,13 +122,13 @@ def thinned(found: Callable[[], Iterator[Found]], most: int) -> Iterator[Found]:
 
 
 def likeness(text: str) -> bytes:
-    """Return the digest of a text without case, white space but for single blanks, and what its digits are."""
+    """Return a digest of a text that ignores case, the amount of white space, and the values of numbers."""
     plain = " ".join(re.sub(r"\d+", "0", text.lower()).split())
     return hashlib.blake2b(plain.encode(), digest_size=16).digest()
 
 
 def _left_out(origin: str, share: float, of: str) -> LeftOut:
-    return LeftOut(origin, of, f"{share:.0%} of its runs of five words stand in earlier documents, most of them there")
+    return LeftOut(origin, of, f"{share:.0%} of its five-word runs are in earlier documents, most of them in that one")
 
 
 def _share(first: NDArray[np.int32]) -> float:
@@ -136,7 +136,7 @@ def _share(first: NDArray[np.int32]) -> float:
 
 
 def _most(first: NDArray[np.int32]) -> int:
-    """Return the number that is most frequent, but for 0."""
+    """Return the most frequent number other than 0."""
     numbers, counts = np.unique(first[first > 0], return_counts=True)
     return int(numbers[counts.argmax()])
 

@@ -1,4 +1,4 @@
-"""Files of sound that a test writes, and what is read of them."""
+"""Sound files that tests write, and the items read from them."""
 
 import numpy as np
 import soundfile

@@ -23,7 +23,7 @@ def test_a_file_of_another_rate_keeps_its_pitch_and_length(tmp_path, rate):
     assert np.abs(raw(tmp_path) - tone())[400:-400].max() < 0.01
 
 
-def test_what_is_too_high_for_the_rate_is_filtered_and_not_folded(tmp_path):
+def test_frequencies_too_high_for_the_rate_are_filtered_and_not_aliased(tmp_path):
     high = tone(rate=48_000, hertz=5000) + tone(rate=48_000, hertz=300, level=0.2)
     write(tmp_path / "a.wav", high, 48_000)
     assert np.abs(raw(tmp_path) - tone(hertz=300, level=0.2))[400:-400].max() < 0.01
@@ -152,7 +152,7 @@ def test_empty_files_are_rejected_as_empty(tmp_path):
 @pytest.mark.parametrize("data", [b"name,class\n1,2\n" * 200, bytes(5000), np.random.default_rng(0).bytes(5000)])
 def test_a_file_that_is_no_sound_is_rejected_as_such(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
-    assert reason(tmp_path) == "not a sound file that libsndfile knows"
+    assert reason(tmp_path) == "not a sound file that libsndfile can read"
 
 
 def test_a_file_that_would_fill_the_memory_is_rejected_before_it_is_decoded(tmp_path):
@@ -162,4 +162,4 @@ def test_a_file_that_would_fill_the_memory_is_rejected_before_it_is_decoded(tmp_
 
 def test_a_link_to_nowhere_is_rejected(tmp_path):
     (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
-    assert reason(tmp_path) == "it is a link to nothing"
+    assert reason(tmp_path) == "it is a broken link"

@@ -39,7 +39,7 @@ LENGTHS = [
     ("OGG", "VORBIS", None),
     ("MP3", "MPEG_LAYER_III", None),
 ]
-"""A format, how it keeps samples, and the order of its bytes."""
+"""Format, encoding of samples, and byte order."""
 
 
 @pytest.mark.parametrize(("form", "subtype", "endian"), LENGTHS)
@@ -64,7 +64,7 @@ def test_a_wav_is_held_to_the_length_of_its_data_wherever_they_begin(tmp_path, f
     assert np.abs(raw(tmp_path) - tone()).max() <= 1 / 32768
     for missing in (1, 1500, 8000):
         path.write_bytes(data[:-missing])
-        assert reason(tmp_path) == "truncated: it is shorter than it says"
+        assert reason(tmp_path) == "truncated: it is shorter than its header states"
 
 
 def test_a_wav_with_an_odd_chunk_that_is_not_filled_up_is_held_to_its_length(tmp_path):
@@ -73,13 +73,13 @@ def test_a_wav_with_an_odd_chunk_that_is_not_filled_up_is_held_to_its_length(tmp
     data = path.read_bytes()
     at = data.index(b"data")
     path.write_bytes(data[:at] + b"junk" + struct.pack("<I", 3) + b"odd" + data[at:-1500])
-    assert reason(tmp_path) == "truncated: it is shorter than it says"
+    assert reason(tmp_path) == "truncated: it is shorter than its header states"
 
 
 @pytest.mark.parametrize("form", ["PVF", "IRCAM", "VOC", "AVR", "PAF"])
-def test_a_format_that_does_not_say_how_long_it_is_is_rejected_by_name(tmp_path, form):
+def test_a_format_that_states_no_length_is_rejected_by_name(tmp_path, form):
     soundfile.write(tmp_path / "a", tone(), RATE, "PCM_16", format=form)
-    assert reason(tmp_path).endswith("nothing tells whether it is whole; convert it to WAV or FLAC")
+    assert reason(tmp_path).endswith("cannot be checked for truncation; convert it to WAV or FLAC")
 
 
 @pytest.mark.parametrize("tags", [0, 40_000])
@@ -91,7 +91,7 @@ def test_a_truncated_mp3_is_found_behind_its_tags(tmp_path, tags):
     path.write_bytes(data)
     assert len(found(tmp_path)) == 3
     path.write_bytes(data[: len(data) - 1000])
-    assert reason(tmp_path) == "truncated: it is shorter than it says"
+    assert reason(tmp_path) == "truncated: it is shorter than its header states"
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])

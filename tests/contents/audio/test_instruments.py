@@ -15,7 +15,7 @@ SOURCE = Path("data/raw/instruments")
 
 @pytest.fixture(scope="module")
 def sounds():
-    """Four hundred sounds: raw, and their classes."""
+    """Return four hundred raw sounds and their classes."""
     items = list(itertools.islice(read(whole(SOURCE), 8000, 8000, "none"), 400))
     return np.stack([item.raw for item in items]), np.array([item.label for item in items])
 
@@ -68,7 +68,7 @@ def test_a_string_has_the_pitch_that_was_asked():
         assert harmonic == pytest.approx(round(harmonic), rel=0.01)
 
 
-def test_a_linear_classifier_tells_four_of_five_sounds_whose_pitch_and_loudness_it_is_not_told(sounds):
+def test_a_linear_classifier_recognises_four_of_five_sounds_without_their_pitch_and_loudness(sounds):
     content = AudioContent(1.0, 8000, 64, "peak")
     levels = np.stack([content.encode(raw)[0] for raw in sounds[0]]).astype(float)
     levels = (levels - levels.max(axis=(1, 2), keepdims=True)).clip(-190)

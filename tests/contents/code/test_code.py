@@ -50,7 +50,7 @@ def test_files_that_are_no_python_are_rejected_and_the_others_read(folder):
     found = list(CODE.read(whole(folder)))
     said = {each.origin: each.reason for each in found if isinstance(each, Rejected)}
     assert set(said) == {"old.py", "binary.py", "latin.py"}
-    assert "parses" in said["old.py"]
+    assert "cannot parse" in said["old.py"]
     assert sum(isinstance(each, Item) for each in found) == 2
 
 
@@ -62,7 +62,7 @@ def test_a_vocabulary_is_learnt_from_sources_and_its_windows_come_back(folder):
     assert content.decode(np.stack([content.encode(raw) for raw in raws])) == raws
 
 
-def test_what_parses_and_how_far_is_told_of_each_item():
+def test_each_item_is_scored_by_whether_and_how_far_it_parses():
     raws = [SOUND, "a = 1\nb = = 2\n", "return x", "", "def f(:", "a\0", "(" * 5000, "é = 'ü'", "a = 1\nb = 2\n)\n)"]
     found = CODE.scores(raws, lambda: [SOUND])
     assert found["parses"].tolist() == [1, 0, 1, 0, 0, 0, 0, 1, 0]
@@ -70,11 +70,11 @@ def test_what_parses_and_how_far_is_told_of_each_item():
 
 
 def test_the_longest_prefix_counts_though_a_shorter_one_does_not_parse():
-    # "if a:" alone does not parse, with its body it does
+    # "if a:" parses only with its body
     assert code_kinds.parsing_prefix("if a:\n    b()\n)\n") == pytest.approx(2 / 3)
 
 
-def test_kinds_tell_keywords_and_operators_from_names_and_literals():
+def test_kinds_distinguish_keywords_and_operators_from_names_and_literals():
     assert counts("if a.b >= 1.5:  # why\n    return 'x'\n") == {
         "if": 1, "NAME": 2, ".": 1, ">=": 1, "NUMBER": 1, ":": 1, "COMMENT": 1, "NEWLINE": 2, "INDENT": 1,
         "return": 1, "STRING": 1, "DEDENT": 1,
@@ -82,7 +82,7 @@ def test_kinds_tell_keywords_and_operators_from_names_and_literals():
 
 
 @pytest.mark.parametrize("source", ["a = (1", "'''open", "a = $", "    a\n  b\n", "'open", "?"])
-def test_where_python_cannot_go_on_an_error_is_counted(source):
+def test_an_error_is_counted_where_the_tokenizer_fails(source):
     assert counts(source)["ERROR"] >= 1
 
 
@@ -109,7 +109,7 @@ def test_a_picture_shows_the_lines_of_a_source_and_ends_where_there_are_too_many
 
 
 @pytest.mark.parametrize("suffix", [".py", ".pyi", ".pyw", ".PY"])
-def test_what_only_a_parser_can_say_is_said_of_python(suffix, folder):
+def test_python_has_the_scores_and_histograms_that_need_a_parser(suffix, folder):
     (folder / f"c{suffix}").write_text(SOUND)
     content = CodeContent(64, "bytes", 256, suffix, 0)
     raws = [each.raw for each in content.read(whole(folder)) if isinstance(each, Item)]
@@ -119,7 +119,7 @@ def test_what_only_a_parser_can_say_is_said_of_python(suffix, folder):
 
 
 @pytest.mark.parametrize("suffix", [".js", ".d.ts", ".c++", ".pyx"])
-def test_other_languages_are_read_as_lines_and_nothing_is_said_of_their_grammar(suffix, folder):
+def test_other_languages_are_read_as_lines_without_scores_of_their_grammar(suffix, folder):
     source = "".join(f"function f{i}(a) {{\n  return a + {i};\n}}\n" for i in range(20))
     (folder / f"c{suffix}").write_text(source)
     content = CodeContent(64, "bytes", 256, suffix, 0)
@@ -138,7 +138,7 @@ def test_a_sample_lies_in_a_file_of_the_suffix_that_was_read():
 
 def test_a_source_without_a_file_of_the_suffix_says_which_param_to_set(folder):
     (folder / "A.JS").write_text("let a = 1;\n")
-    with pytest.raises(SourceError, match=r"no files whose names end in \.js .* set code\.suffix"):
+    with pytest.raises(SourceError, match=r"no non-empty files whose names end in \.js; set code\.suffix"):
         CodeContent(64, "bytes", 256, ".js", 0).learn(whole(folder))
 
 

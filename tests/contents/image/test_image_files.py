@@ -14,12 +14,12 @@ COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[255, 255, 255], [
 
 
 def picture(pixels=COLOURS, times=8):
-    """Return an image with every pixel repeated, so that codecs that work on blocks can hold it."""
+    """Return an image with every pixel repeated, so that block-based codecs preserve it."""
     return Image.fromarray(pixels.repeat(times, 0).repeat(times, 1))
 
 
 def only(folder, channels=3):
-    """Return the one thing that is found in a folder."""
+    """Return the only thing found in a folder."""
     (found,) = image_files.read(whole(folder), channels)
     return found
 
@@ -176,11 +176,11 @@ def test_a_file_that_is_no_image_is_rejected_as_such(tmp_path):
 
 def test_a_link_to_nowhere_is_rejected(tmp_path):
     (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
-    assert reason(tmp_path) == "it is a link to nothing"
+    assert reason(tmp_path) == "it is a broken link"
 
 
 def bomb(side):
-    """Return a small PNG file whose header says that it is a large one."""
+    """Return a small PNG file whose header states a large image."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -225,7 +225,7 @@ def test_an_image_is_not_skipped_for_a_name_that_begins_like_a_readme(tmp_path):
 @pytest.mark.parametrize(
     "name", ["README.md", "readme.txt", "LICENSE", "Licence.txt", "COPYING", "source.json", ".hidden.png"]
 )
-def test_a_file_that_speaks_about_the_data_is_no_item(tmp_path, name):
+def test_a_file_that_describes_the_data_is_no_item(tmp_path, name):
     (tmp_path / name).write_text("about")
     assert list(image_files.read(whole(tmp_path), 3)) == []
 

@@ -1,4 +1,4 @@
-"""A ramp in every way that a file may keep it: it comes out as it is, or the file is rejected with its reason."""
+"""A ramp, stored in every way that formats allow, is read unchanged or rejected with a reason."""
 
 import io
 import struct
@@ -48,7 +48,7 @@ def packed(values, bits, kind, order):
 
 
 def tiff(values, bits, photometric=GREY, kind=INTEGERS, order="<", bands=1, tags=None):
-    """Return an uncompressed TIFF file of one row, with further tags as (type's letter, values)."""
+    """Return an uncompressed TIFF file of one row; `tags` holds further tags as (letter of the type, values)."""
     data = packed(values, bits, kind, order)
     entries = {
         256: ("H", [len(values) // bands]),
@@ -78,7 +78,7 @@ def tiff(values, bits, photometric=GREY, kind=INTEGERS, order="<", bands=1, tags
 
 
 def png(values, kind, bands=1, chunks=b""):
-    """Return a PNG file of 16 bits and one row; its kind is 0 for grey, 2 for RGB, 4 and 6 for these with alpha."""
+    """Return a 16-bit PNG file of one row; `kind` is 0 for grey, 2 for RGB, and 4 or 6 for these with alpha."""
     row = b"\0" + np.asarray(values).round().astype(">u2").tobytes()
     header = struct.pack(">IIBBBBB", len(values) // bands, 1, 16, kind, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunks + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
@@ -140,11 +140,11 @@ UNSTATED = {
     "PFM": b"Pf\n9 1\n-1.0\n" + ramp(255).astype("<f4").tobytes(),
 }
 UNREADABLE = {
-    "signed bytes": (tiff(ramp(127), 8, kind=SIGNED), "its 8 bits have a sign"),
+    "signed bytes": (tiff(ramp(127), 8, kind=SIGNED), "its 8-bit values are signed"),
     "a palette of bytes": (tiff(range(2), 8, PALETTE, tags={320: ("H", [200] * 768)}), "its palette has 8 bits"),
     "12 bits of colour in 16": (tiff(ramp(4095, 3), 16, RGB, bands=3), "its values use fewer bits"),
     "15 bits of colour": (tiff(ramp(32767, 3), 16, RGB, bands=3, tags={MOST: ("H", [32767] * 3)}), "fewer bits"),
-    "a transparent colour of 16 bits": (png(ramp(65535, 3), 2, 3, chunk(b"tRNS", bytes(6))), "the transparent one"),
+    "a transparent colour of 16 bits": (png(ramp(65535, 3), 2, 3, chunk(b"tRNS", bytes(6))), "a transparent colour"),
     "beyond the maximum of a PGM": (pnm(5, ramp(4095), 1023), "values up to 4095, beyond the maximum of 1023"),
     "beyond the maximum of a PPM": (pnm(6, ramp(255, 3), 100, 3), "values up to 255, beyond the maximum of 100"),
 }
@@ -161,10 +161,10 @@ def test_a_ramp_in_colour_comes_out_as_it_is(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", UNSTATED)
-def test_values_whose_range_nothing_states_are_rejected_with_the_cure(tmp_path, name):
+def test_values_of_an_unstated_range_are_rejected_with_what_to_do(tmp_path, name):
     said = reason(read(tmp_path, UNSTATED[name]))
     assert said.endswith(
-        "nothing says which of them are black and white; set image.value_range, or convert it to 8 bits"
+        "it does not state which values are black and white; set image.value_range, or convert it to 8 bits"
     )
 
 
@@ -192,7 +192,7 @@ def test_a_param_says_the_range_where_a_file_does_not(tmp_path, data, low, high)
 
 def test_values_outside_the_range_of_the_param_are_rejected(tmp_path):
     said = reason(read(tmp_path, tiff(ramp(5000), 16), 1, (0, 4095)))
-    assert said == "its values are 0 to 5000, outside 0 to 4095, which are black and white"
+    assert said == "its values are 0 to 5000, outside 0 (black) to 4095 (white)"
 
 
 def test_a_dark_image_of_16_bits_is_read_where_the_param_says_that_it_is_one(tmp_path):
@@ -220,11 +220,11 @@ def test_integers_that_may_have_a_sign_are_rejected(tmp_path):
     ]
     head = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
     said = reason(read(tmp_path, head + (ramp(65535) - 32768).astype(">i2").tobytes()))
-    assert said.startswith("the 16 bits of FITS may have a sign")
+    assert said.startswith("16-bit values of FITS may be signed")
 
 
 def saved(values, kind, suffix):
-    """Return the file of one row of grey values, as Pillow saves it."""
+    """Return one row of grey values as a file that Pillow saved."""
     file = io.BytesIO()
     Image.fromarray(np.array([values], kind)).save(file, suffix)
     return file.getvalue()
@@ -244,4 +244,4 @@ def test_float_grey_on_the_unit_interval_is_scaled(tmp_path):
 
 @pytest.mark.parametrize("values", [[0, 300.0], [-0.5, 0], [float("nan"), 0]])
 def test_float_grey_of_an_unknown_range_is_rejected_and_not_guessed(tmp_path, values):
-    assert "nothing says which of them are black and white" in reason(read(tmp_path, saved(values, "<f4", "tiff")))
+    assert "does not state which values are black and white" in reason(read(tmp_path, saved(values, "<f4", "tiff")))

@@ -85,7 +85,7 @@ def test_a_truncated_idx_file_is_named_whether_packed_or_not(tmp_path, keep):
         write_part(folder, "t10k", packed=packed)
         path = next(folder.glob("t10k-images*"))
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(SourceError, match=r"t10k-images.*not a whole IDX file"):
+        with pytest.raises(SourceError, match=r"t10k-images.*not a complete IDX file"):
             list(image_sets.read(whole(folder)))
 
 

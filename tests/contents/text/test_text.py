@@ -45,7 +45,7 @@ def topics(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pieces(topics):
-    """Return a content whose vocabulary was learnt."""
+    """Return a content with a learnt vocabulary."""
     settings = TextParams(length=64, vocabulary="bpe", vocabulary_size=512, field="text", most=0).model_dump()
     return TextContent(**settings, **TextContent(**settings).learn(whole(topics)))
 
@@ -154,7 +154,7 @@ def test_scores_say_what_is_copied_and_how_much_is_different():
 
 
 class Reader(HTMLParser):
-    """What a browser makes of a part of a page: its elements, and the text of each block."""
+    """Parser of an HTML fragment as a browser sees it: its elements, and the text of each block."""
 
     def __init__(self, part):
         super().__init__()

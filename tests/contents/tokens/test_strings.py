@@ -10,7 +10,7 @@ texts = st.lists(st.text("ab\n", max_size=20), max_size=6)
 
 
 def copied(text, train):
-    """Return the longest run that a text shares with an item, by trying all of them."""
+    """Return the length of the longest run that a text shares with an item, by trying all runs."""
     runs = (text[i:j] for i in range(len(text)) for j in range(i + 1, len(text) + 1))
     return max((len(run) for run in runs if any(run in item for item in train)), default=0)
 
@@ -92,4 +92,4 @@ def test_different_grams_hardly_ever_share_a_bin():
     letters = "abcdefghij"
     found = strings.grams(["".join(run) for run in np.random.default_rng(0).choice(list(letters), (5000, 4))])
     columns, runs = len(set(found.nonzero()[1].tolist())), 5000
-    assert columns > 0.75 * runs  # 10^4 runs drawn 5000 times: about 3,935 different ones
+    assert columns > 0.75 * runs  # 5000 draws of 10^4 runs give about 3,935 distinct ones

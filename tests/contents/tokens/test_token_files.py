@@ -61,8 +61,8 @@ def test_a_file_that_is_no_text_is_rejected_with_its_reason(tmp_path, data, said
 
 def test_a_link_to_nowhere_is_rejected(tmp_path):
     (tmp_path / "a.py").symlink_to(tmp_path / "gone")
-    assert "link to nothing" in reason(text_files.prose(whole(tmp_path), "text"))
-    assert "link to nothing" in reason(text_files.sources(whole(tmp_path), ".py"))
+    assert "broken link" in reason(text_files.prose(whole(tmp_path), "text"))
+    assert "broken link" in reason(text_files.sources(whole(tmp_path), ".py"))
 
 
 def test_each_line_of_json_is_a_document_of_its_own(tmp_path):
@@ -76,9 +76,9 @@ def test_each_line_of_json_is_a_document_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"text": "cut', "no line of JSON"),
-        ('{"text": "\\ud800"}', "no line of JSON"),
-        ("[" * 100_000, "no line of JSON"),
+        ('{"text": "cut', "not a line of JSON"),
+        ('{"text": "\\ud800"}', "not a line of JSON"),
+        ("[" * 100_000, "not a line of JSON"),
         ('{"body": "words"}', "'text'"),
         ('{"text": 3}', "'text'"),
         ('{"text": null}', "'text'"),

@@ -80,7 +80,7 @@ def test_a_learnt_vocabulary_writes_its_texts_in_fewer_tokens():
 
 
 def test_the_same_texts_give_the_same_tokenizer_in_every_process():
-    # ties between pairs are many here: all words are as frequent as each other
+    # many pairs tie here, since all words are equally frequent
     program = (
         "from pipeline.contents.tokens import vocabulary\n"
         "texts = [f'{a}{b}{c} ' for a in 'abcdefgh' for b in 'ijklmnop' for c in 'qrstuvwx']\n"
@@ -92,7 +92,7 @@ def test_the_same_texts_give_the_same_tokenizer_in_every_process():
 
 
 def tokenizer(**changes):
-    """Return the JSON of a tokenizer with some of its parts changed."""
+    """Return a tokenizer's JSON with some parts changed."""
     tree = json.loads(TOKENIZER)
     for place, value in changes.items():
         at = tree["model"] if place in tree["model"] else tree
@@ -117,29 +117,29 @@ NONE = [
     ("bpe", {"tokenizer": "[" * 100_000}, "tokenizer is '[[["),
     ("bpe", {"tokenizer": "{}"}, "tokenizer is '{}'"),
     ("bpe", tokenizer(type="WordLevel"), "tokenizer is"),
-    ("bpe", tokenizer(normalizer={"type": "Lowercase"}), "not one of byte pairs"),
-    ("bpe", tokenizer(dropout=0.5), "not one of byte pairs"),
-    ("bpe", tokenizer(pre_tokenizer=None), "not one of byte pairs"),
-    ("bpe", tokenizer(vocab=lambda found: found | {"zz": 9000}), "not one of byte pairs"),
+    ("bpe", tokenizer(normalizer={"type": "Lowercase"}), "not a byte-level BPE"),
+    ("bpe", tokenizer(dropout=0.5), "not a byte-level BPE"),
+    ("bpe", tokenizer(pre_tokenizer=None), "not a byte-level BPE"),
+    ("bpe", tokenizer(vocab=lambda found: found | {"zz": 9000}), "not a byte-level BPE"),
     ("bpe", tokenizer(vocab=lambda found: found | {"!": -1}), "tokenizer is"),
-    ("bpe", tokenizer(vocab=lambda found: found | {"東": len(found)}), "not all bytes"),
+    ("bpe", tokenizer(vocab=lambda found: found | {"東": len(found)}), "not bytes"),
     (
         "bpe",
         tokenizer(vocab=lambda found: found | {f"z{i}q": len(found) + i for i in range(99)}),
         "vocabulary_size is 300",
     ),
-    ("bpe", tokenizer(merges=[], vocab={"a": 0}), "not all bytes"),
+    ("bpe", tokenizer(merges=[], vocab={"a": 0}), "lacks tokens for some bytes"),
     ("bpe", {"tokenizer": TOKENIZER, "alphabet": [97]}, "vocabulary is bpe"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "learnt", "said"), NONE)
-def test_what_is_no_vocabulary_is_refused_by_what_it_is(kind, learnt, said):
+def test_an_invalid_vocabulary_is_refused_with_its_reason(kind, learnt, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         TextContent(16, kind, 300, "text", 0, **learnt)
 
 
-def test_byte_pairs_of_one_long_word_are_learnt_in_time_that_grows_with_its_length():
+def test_learning_byte_pairs_of_one_long_word_takes_time_linear_in_its_length():
     began = time.process_time()
     learnt = vocabulary.Bpe(vocabulary.learn_bpe(["lorem" * 40_000], 300))
     assert time.process_time() - began < 5

@@ -72,7 +72,7 @@ def test_a_word_longer_than_a_window_is_cut_between_characters():
     ],
     ids=["one word", "long words", "short and long words", "short words", "white space around"],
 )
-def test_what_is_looked_at_to_cut_a_text_grows_with_the_text_and_not_with_its_square(text):
+def test_cutting_a_text_reads_characters_linear_in_its_length(text):
     looked_at = 0
 
     def count(part):
