@@ -27,8 +27,8 @@ from pipeline.data.prepared import PreparedData
 from pipeline.models import families
 from pipeline.params import Params
 from pipeline.system import project
-from pipeline.training import game
-from pipeline.training.game import Game
+from pipeline.training import module
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import Checkpoints
 
 
@@ -65,8 +65,8 @@ def measured(params: Params, data: PreparedData) -> list[dict[str, float]]:
     places = (
         (Checkpoints, "on_train_batch_end", "checkpoints"),
         (Checkpoints, "on_train_epoch_end", "checkpoints"),
-        (Game, "flush", "metrics"),
-        (game, "torch_rng", "generators"),
+        (FamilyModule, "flush", "metrics"),
+        (module, "torch_rng", "generators"),
         (batches, "numpy_rng", "generators"),
     )
     with parts.of(*places):

@@ -28,8 +28,8 @@ from pipeline.contents.base import DataSpec
 from pipeline.data.batches import Batches
 from pipeline.models import families
 from pipeline.system import project
-from pipeline.training import game
-from pipeline.training.game import Game
+from pipeline.training import module
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import Checkpoints
 
 TARGETS = {"limit": 0.95, "template": 1.5, "pythae": 1.25}
@@ -44,14 +44,14 @@ def ours(task: Task, steps: int, skip: int, parts: Parts | None = None) -> float
         (Batches, "__iter__", "data"),
         (DataSpec, "scale", "data"),
         (type(family), "loss", "forward"),
-        (Game, "manual_backward", "backward"),
+        (FamilyModule, "manual_backward", "backward"),
         (torch.optim.Adam, "step", "optimiser"),
         (torch.optim.Adam, "zero_grad", "optimiser"),
-        (Game, "_move_average", "moving average"),
-        (Game, "_note", "metrics"),
-        (Game, "flush", "metrics"),
+        (FamilyModule, "_move_average", "moving average"),
+        (FamilyModule, "_note", "metrics"),
+        (FamilyModule, "flush", "metrics"),
         (Checkpoints, "_save", "checkpoint"),
-        (game, "torch_rng", "generators"),
+        (module, "torch_rng", "generators"),
     )
     with meter.of(*places):
         train(family, params, task.data, task.array(steps + skip), [clock])

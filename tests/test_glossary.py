@@ -11,8 +11,8 @@ READ = (".md", ".py", ".toml", ".yaml", ".yml", "Makefile", ".ci/run")
 FOREIGN = re.compile(r"^data/raw/.+/|^docs/pictures/")
 """Texts of other authors, which models learn from."""
 ALLOWED = {
-    "figure": re.compile(r"</?fig(ure|caption)>|^figure \{|\.figure\(|\"figures\"\)"),
-    "figures": re.compile(r"</?fig(ure|caption)>|^figure \{|\.figure\(|\"figures\"\)"),
+    "figure": re.compile(r"</?fig(ure|caption)\b|^figure \{|\.figure\(|\"figures\"\)"),
+    "figures": re.compile(r"</?fig(ure|caption)\b|^figure \{|\.figure\(|\"figures\"\)"),
 }
 """HTML's tag, matplotlib's function, and the name of a field in entries of earlier versions."""
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")

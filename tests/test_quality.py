@@ -23,7 +23,7 @@ from pipeline.params import EvaluateParams, TrainParams
 from pipeline.stages import features, prepare
 from pipeline.system import project
 from pipeline.system.rng import key, torch_rng
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import fit
 
 SMALL = {
@@ -70,7 +70,7 @@ def outside(workspace, name, checkpoints, precision="32-true"):
     with torch.random.fork_rng():
         torch.manual_seed(key(0, "weights"))
         family = families.build(name, SMALL[name], data.spec)
-    game = Game(family, settings, len(batches), 0)
+    game = FamilyModule(family, settings, len(batches), 0)
     trained = fit(game, batches, RUNTIME.model_copy(update={"precision": precision}), checkpoints)
     trained.finish(scaled(data.array("train"), data.spec), torch_rng(0, "finish"))
     model = Model(trained.requires_grad_(False).eval(), data.content, SavedModel(name, "image", {}, data.digest))

@@ -8,7 +8,7 @@ from pipeline.data.batches import Batches
 from pipeline.params import RuntimeParams, TrainParams
 from pipeline.training.checkpoint_io import SafetensorsIO
 from pipeline.training.checkpoints import newest
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import fit
 
 ITEMS, BATCH, EPOCHS = 24, 16, 3
@@ -50,7 +50,7 @@ def train(
 ):
     """Train a family, or resume from the newest checkpoint, and return the game and the averaged weights."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
-    game = Game(toy.family(name, **changes), settings, len(batches), 0)
+    game = FamilyModule(toy.family(name, **changes), settings, len(batches), 0)
     game.log_metrics = log
     runtime = RUNTIME.model_copy(update={"checkpoint_seconds": seconds, "precision": precision})
     family = fit(game, batches, runtime, folder, list(callbacks), settled or (lambda step: None))

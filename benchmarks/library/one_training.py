@@ -29,7 +29,7 @@ from pipeline.models import families
 from pipeline.params import Params
 from pipeline.system import processes, project
 from pipeline.system.distributed import leads
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import fit
 
 PROBE = 1 << 20
@@ -88,7 +88,7 @@ def measured(params: Params, size: int, steps: int, skip: int) -> dict[str, floa
     torch.manual_seed(0)
     family = families.build(params.family, params.family_section.model_dump(), spec)
     batches = Batches(array, settings.batch_size, 0, lambda: game.done)
-    game = Game(family, settings, len(batches), 0)
+    game = FamilyModule(family, settings, len(batches), 0)
     with tempfile.TemporaryDirectory() as folder:
         fit(game, batches, params.runtime, Path(folder), [meter])
     return {

@@ -25,7 +25,7 @@ from pipeline.models.saved import SavedModel
 from pipeline.params import Params
 from pipeline.tracking import store
 from pipeline.training import environment
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.resume import Resumable
 from pipeline.training.trainer import fit
 
@@ -60,7 +60,7 @@ def train(
         work = Resumable("benchmark")
         with work.alone(), tracking.start(about, data, params.runtime, work) as run:
             batches = Batches(array, params.train.batch_size, params.seed, lambda: played.done)
-            played = Game(family, params.train, len(batches), params.seed)
+            played = FamilyModule(family, params.train, len(batches), params.seed)
             played.log_metrics = run.metrics
             fit(played, batches, params.runtime, work.checkpoints, callbacks, run.settled)
 

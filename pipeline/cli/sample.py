@@ -27,14 +27,14 @@ def sample(name: str, n: int, seed: int, out: Path | None) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         model = storage.load(_folder(name, Path(temporary)))
     content = model.content
-    out = out or Path(display.place(content))
+    out = out or Path(display.default_output(content))
     raws = content.decode(model.sample(n, seed))
     try:
         (out.parent if out.suffix else out).mkdir(parents=True, exist_ok=True)
         if out.suffix:
             content.show(raws, columns=round(n**0.5)).save(out)
         else:
-            display.write(content, raws, out)
+            display.write_samples(content, raws, out)
     except OSError as error:
         raise UserError(f"--out is {out}, which cannot be written ({error}); name another path") from error
     return f"{n} samples of {name} (seed {seed}) are in {out}"

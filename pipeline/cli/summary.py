@@ -35,6 +35,6 @@ def summary() -> str:
             "Look   reports/evaluate/report.html        scores, pictures and curves on one page",
             "       make ui            runs, curves and pictures in MLflow, at the address that it prints",
             "       dvc plots show     curves and pictures on one page",
-            f"       pipeline sample {uri} -n 64 --seed 0 --out {display.place(data.content)}",
+            f"       pipeline sample {uri} -n 64 --seed 0 --out {display.default_output(data.content)}",
         ]
     )

@@ -32,12 +32,12 @@ def sheet(pictures: Sequence[Image.Image], columns: int, captions: Sequence[str]
     return page
 
 
-def place(content: Content) -> str:
+def default_output(content: Content) -> str:
     """Return the default path of samples: one picture, or a folder of files to read or listen to."""
     return "samples.png" if content.suffix == ".png" else "samples"
 
 
-def write(content: Content, raws: Raws, folder: Path) -> None:
+def write_samples(content: Content, raws: Raws, folder: Path) -> None:
     """Write each raw item to a file of its own."""
     for i, raw in enumerate(progress.bar(raws, desc="write", leave=False, delay=1.0)):
         content.save(raw, folder / f"sample-{i:0{len(str(len(raws) - 1))}}{content.suffix}")

@@ -20,7 +20,7 @@ from pipeline.system.validation import say
 FORMAT = 4
 """Version of the format of model.json and its weights: 1 stored the vectors of grids channel by channel, 2 stores them
 place by place, 3 renamed the params that were called `size`, and 4 has those of tokens in sections of their own."""
-CURE = "run `dvc repro -f train` to make it again, or fetch it again"
+REMEDY = "run `dvc repro -f train` to make it again, or fetch it again"
 OF_ANOTHER_VERSION = ("missing", "extra_forbidden")
 """Problems allowed in params that build nothing: a later version may remove or add a param of `train`."""
 
@@ -44,21 +44,21 @@ def read(folder: Path) -> Description:
         ArtifactError: it is missing, not a description, or describes a model that no params make.
     """
     path = folder / "model.json"
-    tree = disk.read_json(path, dict[str, Any], CURE)
+    tree = disk.read_json(path, dict[str, Any], REMEDY)
     try:
         found = Description.model_validate(tree)
     except ValidationError as error:
-        raise ArtifactError(f"{path}: {say(error.errors()[0], Description)}; {CURE}") from error
+        raise ArtifactError(f"{path}: {say(error.errors()[0], Description)}; {REMEDY}") from error
     if found.format == FORMAT:
-        hold(path, found.params, ("content", found.content, "family", found.family), CURE)
+        hold(path, found.params, ("content", found.content, "family", found.family), REMEDY)
         for name, value in (("content", found.content), ("family", found.family)):
             if found.params[name] != value:
-                raise ArtifactError(f"{path}: {name} is {value}, and in its params {found.params[name]}; {CURE}")
-        content(path, found.content, found.params, found.learnt, CURE)
+                raise ArtifactError(f"{path}: {name} is {value}, and in its params {found.params[name]}; {REMEDY}")
+        content(path, found.content, found.params, found.learnt, REMEDY)
     return found
 
 
-def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure: str) -> None:
+def hold(path: Path, params: Mapping[str, Any], building: Collection[str], remedy: str) -> None:
     """Check params, nested as in params.yaml, against its schema; only sections in `building` must be complete.
 
     Raises:
@@ -69,10 +69,10 @@ def hold(path: Path, params: Mapping[str, Any], building: Collection[str], cure:
     except ValidationError as error:
         for problem in error.errors():
             if problem["type"] not in OF_ANOTHER_VERSION or problem["loc"][0] in building:
-                raise ArtifactError(f"{path}: {say(problem, Params)}; {cure}") from error
+                raise ArtifactError(f"{path}: {say(problem, Params)}; {remedy}") from error
 
 
-def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[str, Any], cure: str) -> Content:
+def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[str, Any], remedy: str) -> Content:
     """Build the content that `params` and the `learnt` state describe.
 
     Raises:
@@ -81,4 +81,4 @@ def content(path: Path, name: str, params: Mapping[str, Any], learnt: Mapping[st
     try:
         return contents.build(name, params[name], learnt)
     except (TypeError, ValueError) as error:
-        raise ArtifactError(f"{path}: describes no content ({error}); {cure}") from error
+        raise ArtifactError(f"{path}: describes no content ({error}); {remedy}") from error

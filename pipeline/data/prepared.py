@@ -20,7 +20,7 @@ from pipeline.system.disk import Digest
 from pipeline.system.errors import ArtifactError
 from pipeline.system.project import PREPARED
 
-CURE = "run `dvc repro -f prepare` to make them again"
+REMEDY = "run `dvc repro -f prepare` to make them again"
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
 
@@ -74,8 +74,8 @@ class PreparedData:
         """
         path, name = self.folder / "dataset.json", self.about["content"]
         params = {"content": name, name: self.about["settings"]}
-        description.hold(path, params, params, CURE)
-        return description.content(path, name, params, self.about["learnt"], CURE)
+        description.hold(path, params, params, REMEDY)
+        return description.content(path, name, params, self.about["learnt"], REMEDY)
 
     @property
     def spec(self) -> DataSpec:

@@ -96,7 +96,9 @@ class Real:
                 parts = tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr"))
                 histograms[name] = csr_array(parts, shape=(len(parts[2]) - 1, bins))
         except (KeyError, ValueError) as error:
-            raise ArtifactError(f"{folder / FILE}: cannot be read (invalid histogram: {error}); {disk.CURE}") from error
+            raise ArtifactError(
+                f"{folder / FILE}: cannot be read (invalid histogram: {error}); {disk.REMEDY}"
+            ) from error
         return cls(histograms, about.floors, about.items)
 
 

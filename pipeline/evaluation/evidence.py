@@ -56,7 +56,9 @@ class Evidence:
     def write(self, folder: Path) -> None:
         """Write protocol.json and influences.safetensors.
 
-        The latter holds one array of influences per <score>/<population>, and the protocol and scores as metadata.
+        The latter is a sealed file (system/sealed.py). It holds an array (n,) for each <score>/<population>: the
+        influence of each item of the population on the score, as `Estimate.parts` defines it. Protocol and scores are
+        metadata.
         """
         disk.write_json(folder / "protocol.json", self.protocol)
         parts = {
@@ -80,7 +82,7 @@ class Evidence:
         for name, part in arrays.items():
             score, _, population = name.partition("/")
             if score not in parts:
-                raise ArtifactError(f"{path}: cannot be read (influences of an unknown score, {score}); {disk.CURE}")
+                raise ArtifactError(f"{path}: cannot be read (influences of an unknown score, {score}); {disk.REMEDY}")
             parts[score][population] = part
         return cls(about.protocol, {name: Estimate(about.scores[name], found) for name, found in parts.items()})
 

@@ -48,5 +48,5 @@ class Reference:
         path = folder / "reference.safetensors"
         arrays, _ = sealed.read(path, NoneType)
         if arrays.keys() != {each.name for each in fields(cls)}:
-            raise ArtifactError(f"{path}: cannot be read (its arrays are {', '.join(sorted(arrays))}); {disk.CURE}")
+            raise ArtifactError(f"{path}: cannot be read (its arrays are {', '.join(sorted(arrays))}); {disk.REMEDY}")
         return cls(**arrays)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.evaluation import evidence
-from pipeline.evaluation.metrics.direction import LESS, MORE
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from pipeline.params import flatten
 from pipeline.system import pages
 from pipeline.system.pages import Drawing, Span
@@ -108,7 +108,7 @@ def _scores(
         width, drawn = "", Drawing("")
         if own:
             width, drawn = f"{own[1]:.4g} to {own[2]:.4g}", pages.intervals(own, other, scores.get(f"{name}{FLOOR}"))
-        better = " ↓" if name in LESS else " ↑" if name in MORE else ""
+        better = " ↓" if name in LOWER_IS_BETTER else " ↑" if name in HIGHER_IS_BETTER else ""
         theirs = f"{rival[name]:.4g}" if name in rival else ""
         others = [f"{known[name]:.4g}" if name in known else "" for known in baselines.values()]
         real = f"{scores[name + FLOOR]:.4g}" if name + FLOOR in scores else ""

@@ -10,7 +10,7 @@ from pipeline.system.project import REPORTS
 
 SCORES = "scores.json"
 """File with all metrics of an evaluation; metrics.json beside it holds the few that people compare."""
-CERTAIN = ("memorisation", "memorisation_low", "memorisation_high")
+ALWAYS_PRESENT = ("memorisation", "memorisation_low", "memorisation_high")
 """Metrics that every evaluation has, whatever the content and family."""
 
 
@@ -22,7 +22,7 @@ def read_scores(workspace: Path) -> dict[str, float]:
     """
     path = workspace / REPORTS / "evaluate" / SCORES
     found = disk.read_json(path, dict[str, float])
-    for name in CERTAIN:
+    for name in ALWAYS_PRESENT:
         if name not in found:
-            raise ArtifactError(f"{path}: cannot be read ({name} is missing); {disk.CURE}")
+            raise ArtifactError(f"{path}: cannot be read ({name} is missing); {disk.REMEDY}")
     return found

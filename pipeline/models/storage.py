@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline import contents
 from pipeline.contents.base import Content, Stored
-from pipeline.data.description import CURE, FORMAT
+from pipeline.data.description import FORMAT, REMEDY
 from pipeline.models import families
 from pipeline.models.families.base import UNLABELLED, Family
 from pipeline.models.saved import SavedModel
@@ -39,7 +39,7 @@ class Model:
         """
         x = self.family.sample(n, seed, first, label)
         if not x.isfinite().all():
-            raise ArtifactError(f"the {self.about.family} draws samples that are not finite; {CURE}")
+            raise ArtifactError(f"the {self.about.family} draws samples that are not finite; {REMEDY}")
         return self.content.spec.quantise(x)
 
 
@@ -85,7 +85,7 @@ def load(folder: Path) -> Model:
         family = tensors.filled(lambda: _without_training(about, content), load_file(path))
         family.check()
     except (OSError, SafetensorError, ValueError) as error:
-        raise ArtifactError(f"{path}: does not fit model.json ({error}); {CURE}") from error
+        raise ArtifactError(f"{path}: does not fit model.json ({error}); {REMEDY}") from error
     return Model(family.requires_grad_(False).eval(), content, about)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.evaluation.evidence import Evidence
-from pipeline.evaluation.metrics.direction import LESS, MORE
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from pipeline.evaluation.metrics.estimates import LEVEL
 from pipeline.system.errors import ArtifactError
 from pipeline.system.rng import numpy_rng
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def compare(a: Evidence, b: Evidence) -> list[Verdict]:
-    """Return a verdict for each score in LESS or MORE that both models have, paired over the same items and seeds.
+    """Return a verdict for each score with a direction that both models have, paired over the same items and seeds.
 
     Raises:
         ArtifactError: the protocols of the two evaluations differ.
@@ -54,7 +54,7 @@ def compare(a: Evidence, b: Evidence) -> list[Verdict]:
         raise ArtifactError(
             f"scores of different protocols cannot be compared ({values}); evaluate both by the same one"
         )
-    shared = [name for name in a.estimates if name in b.estimates and name in LESS | MORE]
+    shared = [name for name in a.estimates if name in b.estimates and name in LOWER_IS_BETTER | HIGHER_IS_BETTER]
     return [_verdict(name, a, b) for name in shared]
 
 
@@ -62,7 +62,7 @@ def _verdict(score: str, a: Evidence, b: Evidence, level: float = LEVEL) -> Verd
     difference = b.estimates[score] - a.estimates[score]
     moved = difference.value + difference.deviations(numpy_rng(a.protocol["seed"], "comparison"))
     low, high = (float(bound) for bound in np.quantile(moved, [(1 - level) / 2, (1 + level) / 2]))
-    better = moved < 0 if score in LESS else moved > 0
+    better = moved < 0 if score in LOWER_IS_BETTER else moved > 0
     # a tie counts half, so that equal models get 0.5
     probability = float(np.mean(better) + np.mean(moved == 0) / 2)
     word: Word = "undecided" if low <= 0 <= high else "better" if probability > 0.5 else "worse"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.evaluation.evidence import Evidence
-from pipeline.evaluation.metrics.direction import LESS, MORE
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from pipeline.params import GateParams
 from pipeline.registry.comparison import Verdict, compare
 from pipeline.system.errors import ArtifactError
@@ -60,9 +60,8 @@ def _broken(challenger: Evidence, rules: GateParams) -> tuple[str, ...]:
     known = challenger.estimates
     found = [f"{name} is {known[name].value}" for name in known if not math.isfinite(known[name].value)]
     # a content has only some of the scores that can decide: one is enough
-    other = (
-        [name for name in rules.decides if name not in LESS | MORE] if known.keys() & rules.decides else rules.decides
-    )
+    without = [name for name in rules.decides if name not in LOWER_IS_BETTER | HIGHER_IS_BETTER]
+    other = without if known.keys() & rules.decides else rules.decides
     asked = dict.fromkeys([*other, *rules.at_most, *rules.at_least])
     found += [f"{name} has a rule but was not evaluated" for name in asked if name not in known]
     if found:

@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from pipeline import tracking
 from pipeline.evaluation.evidence import Evidence
-from pipeline.evaluation.metrics.direction import LESS
+from pipeline.evaluation.metrics.direction import LOWER_IS_BETTER
 from pipeline.registry import comparison, ledger
 
 HEAD = ("", "version", "score", "95 %", "family", "protocol", "alias", "age", "experiment")
@@ -76,7 +76,8 @@ def rows(client: MlflowClient, name: str, decides: Sequence[str]) -> list[Row]:
     found = [row for each in versions if (row := _row(each, aliases, decides))]
     newest = {row.protocol: max(int(each.version) for each in found if each.protocol == row.protocol) for row in found}
     return sorted(
-        found, key=lambda row: (-newest[row.protocol], row.score, row.value * (1 if row.score in LESS else -1))
+        found,
+        key=lambda row: (-newest[row.protocol], row.score, row.value * (1 if row.score in LOWER_IS_BETTER else -1)),
     )
 
 

@@ -79,4 +79,4 @@ def _copy(path: Path, to: Path) -> None:
     try:
         shutil.copyfile(path, to / path.name)
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path}: missing; {disk.CURE}") from error
+        raise ArtifactError(f"{path}: missing; {disk.REMEDY}") from error

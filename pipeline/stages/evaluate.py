@@ -52,7 +52,7 @@ def main() -> None:
             rows.writerow(["class", "samples", "test"])
             rows.writerows((name, f"{sampled:.4f}", f"{real:.4f}") for name, sampled, real in found.classes)
         with disk.replacing(folder / "gallery") as shown:
-            display.write(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
+            display.write_samples(model.content, model.content.decode(model.sample(pictures.READ, params.seed)), shown)
         lineage = {
             **asdict(replace(model.about, learnt={}, params=model.about.effective)),
             "model_digest": saved.model_digest(workspace / project.MODEL),

@@ -72,7 +72,7 @@ def main() -> None:
         }
         environment = disk.read_json(beside / lineage.ENVIRONMENT, Environment)
         made = disk.read_json(beside / lineage.TRAINING, RunRecord)
-        committed, out = lineage.committed(workspace), display.place(content)
+        committed, out = lineage.committed(workspace), display.default_output(content)
         subject = Subject(name, about, data.about, scores, made, environment, committed, tags, out)
         (beside / "card.md").write_text(card.text(subject, {each: f"{each}.png" for each in card.CAPTIONS}))
         with tracking.reaching():

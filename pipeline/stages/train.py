@@ -18,7 +18,7 @@ from pipeline.system.errors import TrainingError, run
 from pipeline.system.rng import key, torch_rng
 from pipeline.tracking.callback import Validation
 from pipeline.training import checkpoints, environment
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.resume import Resumable, fingerprint
 from pipeline.training.trainer import fit
 
@@ -44,25 +44,25 @@ def main() -> None:
     )
     machine = {"precision": runtime.precision, "torch": torch.__version__}
     work = Resumable(fingerprint(asdict(about) | machine))
-    batches = Batches(array, settings.batch_size, seed, lambda: game.done, data.labels("train"))
+    batches = Batches(array, settings.batch_size, seed, lambda: module.done, data.labels("train"))
     with torch.random.fork_rng():
         torch.manual_seed(key(seed, "weights"))
         family = families.build(about.family, about.settings, data.spec)
-    game = Game(family, settings, len(batches), seed)
+    module = FamilyModule(family, settings, len(batches), seed)
     if not leads():
-        follow(lambda: fit(game, batches, runtime, work.checkpoints))
+        follow(lambda: fit(module, batches, runtime, work.checkpoints))
         return
     with work.alone(), tracking.start(about, data, runtime, work) as tracked:
         checkpoints.set_aside(work.checkpoints)
-        game.log_metrics = tracked.metrics
-        trained = fit(game, batches, runtime, work.checkpoints, [Validation(tracked, data, seed)], tracked.settled)
+        module.log_metrics = tracked.metrics
+        trained = fit(module, batches, runtime, work.checkpoints, [Validation(tracked, data, seed)], tracked.settled)
         with progress.bar(total=1, desc="finish") as bar:
             trained.finish(scaled(array, data.spec), torch_rng(seed, "finish"))
             bar.update()
         with disk.replacing(workspace / project.MODEL) as folder:
             storage.save(folder, trained, about)
         with disk.replacing(workspace / project.REPORTS / "train" / "curves") as folder:
-            game.curves.write(folder)
+            module.curves.write(folder)
         described = environment.describe(runtime) | {"code": code}
         disk.write_json(workspace / project.REPORTS / "train" / "environment.json", described)
         tracked.record.write(workspace)

@@ -6,7 +6,7 @@ import os
 import reprlib
 from pathlib import Path
 
-from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER, NO_DIRECTION
 from pipeline.params import GateParams, Params
 from pipeline.system import dependencies, disk, project
 from pipeline.system.errors import ParamsError, SourceError, run
@@ -29,8 +29,13 @@ def _refuse_unknown_scores(gate: GateParams) -> None:
     Raises:
         ParamsError: no content has a score of that name, or the rule needs a score that can be better or worse.
     """
-    better = LESS | MORE
-    asked = {"decides": better, "must_not_fall": better, "at_most": better | NEITHER, "at_least": better | NEITHER}
+    better = LOWER_IS_BETTER | HIGHER_IS_BETTER
+    asked = {
+        "decides": better,
+        "must_not_fall": better,
+        "at_most": better | NO_DIRECTION,
+        "at_least": better | NO_DIRECTION,
+    }
     for rule, known in asked.items():
         for name in getattr(gate, rule):
             if name not in known:

@@ -18,7 +18,7 @@ from pipeline.system import progress
 from pipeline.system.errors import ArtifactError
 
 T = TypeVar("T")
-CURE = "run `dvc repro` to make it"
+REMEDY = "run `dvc repro` to make it"
 
 
 def _sha256(value: str) -> str:
@@ -71,7 +71,7 @@ def write_json(path: Path, tree: Any) -> None:
     write_durably(path, text.encode())
 
 
-def read_json(path: Path, kind: type[T], cure: str = CURE) -> T:
+def read_json(path: Path, kind: type[T], remedy: str = REMEDY) -> T:
     """Read a JSON file as a type that pydantic supports; the type decides whether extra keys are dropped or kept.
 
     Raises:
@@ -80,14 +80,14 @@ def read_json(path: Path, kind: type[T], cure: str = CURE) -> T:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); {cure}") from error
-    found = parse_json(data, kind, str(path), cure)
+        raise ArtifactError(f"{path}: cannot be read ({error}); {remedy}") from error
+    found = parse_json(data, kind, str(path), remedy)
     if found == {}:
-        raise ArtifactError(f"{path}: cannot be read (it is empty); {cure}")
+        raise ArtifactError(f"{path}: cannot be read (it is empty); {remedy}")
     return found
 
 
-def parse_json(data: bytes | str, kind: type[T], origin: str, cure: str = CURE) -> T:
+def parse_json(data: bytes | str, kind: type[T], origin: str, remedy: str = REMEDY) -> T:
     """Parse JSON as `read_json` does; error messages name its source as `origin`.
 
     Raises:
@@ -99,7 +99,7 @@ def parse_json(data: bytes | str, kind: type[T], origin: str, cure: str = CURE) 
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         message = f"{place}: {first['msg']}" if place else first["msg"]
-        raise ArtifactError(f"{origin}: cannot be read ({message}); {cure}") from error
+        raise ArtifactError(f"{origin}: cannot be read ({message}); {remedy}") from error
 
 
 def digest_of(tree: Any) -> str:

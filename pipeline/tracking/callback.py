@@ -12,7 +12,7 @@ from pipeline.data.prepared import PreparedData
 from pipeline.models import storage
 from pipeline.system.rng import torch_rng
 from pipeline.tracking import Training
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 
 MOST = 2000
 """Items of val that are scored after every epoch, at most."""
@@ -34,14 +34,14 @@ class Validation(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log pictures of the untrained model."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         if module.done == 0:
             self._show(module, 0)
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log metrics and pictures of the model after this epoch."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         batches = scaled(self.val, self.content.spec, module.device)
         metrics = module.average.eval().score(batches, torch_rng(self.seed, "watch"))
         metrics |= storage.bits(module.average, metrics, self.content, self.val)
@@ -49,7 +49,7 @@ class Validation(pl.Callback):
         self._show(module, trainer.current_epoch + 1)
 
     @torch.no_grad()
-    def _show(self, module: Game, epoch: int) -> None:
+    def _show(self, module: FamilyModule, epoch: int) -> None:
         family, spec = module.average.eval(), self.content.spec
         samples = spec.quantise(family.sample(SHOWN, self.seed))
         self.run.image(self.content.show(self.content.decode(samples), COLUMNS), "pictures/samples", epoch)

@@ -82,7 +82,7 @@ def precision(runtime: RuntimeParams) -> Precision:
 
     if runtime.precision != "auto":
         return runtime.precision
-    # not every torch of the range can tell
+    # not every version of torch in the range reports them
     has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     mixed = _accelerator(runtime) == "cpu" and runtime.nodes == 1 and any(map(has.get, BFLOAT16))
     return "bf16-mixed" if mixed else "32-true"

@@ -1,7 +1,7 @@
 """A training in progress, in .pipeline/work/<fingerprint> of the main repository: a killed training resumes from it.
 
-The fingerprint is a digest of data, params, code, precision and version of torch. If one of them changes, another training
-begins at step 0. A training resumes from its newest whole checkpoint. `trainer.Checkpoints` writes one every
+The fingerprint is a digest of data, params, code, precision and version of torch. If one of them changes, a new
+training begins at step 0. A training resumes from its newest whole checkpoint. `trainer.Checkpoints` writes one every
 `runtime.checkpoint_seconds`, at the end of each epoch, and before a signal other than SIGKILL ends the training.
 """
 
@@ -107,9 +107,9 @@ class Resumable:
             try:
                 stack.enter_context(locks.locked(self._lock))
             except Taken as taken:
-                cure = f", or stop it with `kill {taken.holder.pid}`" if taken.holder.pid else ""
+                remedy = f", or stop it with `kill {taken.holder.pid}`" if taken.holder.pid else ""
                 raise TrainingError(
-                    f"{self.folder}: {taken.holder} is at this training; wait for it{cure}, and run it again"
+                    f"{self.folder}: {taken.holder} is at this training; wait for it{remedy}, and run it again"
                 ) from None
             except OSError as error:
                 raise TrainingError(

@@ -22,7 +22,7 @@ from pipeline.system import distributed, progress
 from pipeline.system.errors import TrainingError
 from pipeline.training import checkpoints, environment
 from pipeline.training.checkpoint_io import SafetensorsIO
-from pipeline.training.game import FLUSH, Game
+from pipeline.training.module import FLUSH, FamilyModule
 
 PATIENCE = 10.0
 """Seconds in which a step and its checkpoint must be done after a signal, less than `processes.GRACE`."""
@@ -33,12 +33,12 @@ class Progress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar at the step from which the training resumes."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         self.bar = progress.bar(total=module.steps, initial=module.done, desc="train", unit=" steps")
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         """Advance by a step."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         if module.done % FLUSH == 0:
             metrics = trainer.callback_metrics.items()
             self.bar.set_postfix({name: f"{float(value):.4g}" for name, value in metrics}, refresh=False)
@@ -111,7 +111,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
         """Save if the interval is over; after an epoch's last step, `on_train_epoch_end` saves instead."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         # clocks differ between processes, and all have to take part
         due = bool(self.signals.asked) or time.monotonic() - self.saved >= self.seconds
         due = trainer.strategy.reduce_boolean_decision(due, all=False)
@@ -122,10 +122,10 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save."""
-        assert isinstance(module, Game)
+        assert isinstance(module, FamilyModule)
         self._save(trainer, module)
 
-    def _save(self, trainer: pl.Trainer, module: Game) -> None:
+    def _save(self, trainer: pl.Trainer, module: FamilyModule) -> None:
         module.check()
         trainer.save_checkpoint(self.folder, weights_only=False)
         self.settled(min(map(checkpoints.steps, checkpoints.saved(self.folder)), default=0))
@@ -135,7 +135,7 @@ class Checkpoints(pl.Callback):
 
 
 def fit(
-    game: Game,
+    module: FamilyModule,
     batches: Batches,
     runtime: RuntimeParams,
     folder: Path,
@@ -159,15 +159,15 @@ def fit(
             accelerator=runtime.accelerator,
             devices=runtime.devices,
             num_nodes=runtime.nodes,
-            strategy=_strategy(runtime, len(game.family.players)),
+            strategy=_strategy(runtime, len(module.family.players)),
             precision=environment.precision(runtime),
-            max_epochs=game.settings.epochs,
+            max_epochs=module.settings.epochs,
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=False,
             use_distributed_sampler=False,
-            plugins=[SafetensorsIO(game.hold)],
+            plugins=[SafetensorsIO(module.hold)],
             callbacks=[
                 signals,
                 *([Progress()] if distributed.leads() else []),
@@ -178,10 +178,12 @@ def fit(
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise TrainingError(f"params.yaml: runtime asks for what this machine has not ({error})") from error
     with distributed.together():
-        trainer.fit(game, batches, ckpt_path=str(newest) if newest else None)
-    if game.done < game.steps:
-        raise TrainingError(f"training stopped at step {game.done} of {game.steps}; run it again to resume from there")
-    return game.average.cpu()
+        trainer.fit(module, batches, ckpt_path=str(newest) if newest else None)
+    if module.done < module.steps:
+        raise TrainingError(
+            f"training stopped at step {module.done} of {module.steps}; run it again to resume from there"
+        )
+    return module.average.cpu()
 
 
 def _strategy(runtime: RuntimeParams, players: int) -> Strategy | str:

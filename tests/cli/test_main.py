@@ -146,4 +146,4 @@ def test_a_summary_before_anything_was_made_is_one_line(tmp_path):
 )
 def test_samples_go_to_a_picture_or_to_files_by_content(content, place):
     settings = getattr(Params.load(ROOT), content).model_dump()
-    assert display.place(contents.build(content, settings, {})) == place
+    assert display.default_output(contents.build(content, settings, {})) == place

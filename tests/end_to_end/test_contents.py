@@ -9,7 +9,7 @@ from answering import answering, ask
 from browser import SCROLLING, Visit, chromium
 from workspace import ENV, ROOT, attempt, client, digests, do, edit, own_copy, ran, read
 
-from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER, NO_DIRECTION
 
 TINY = {
     "evaluate.samples": 100,
@@ -60,7 +60,9 @@ def test_a_model_of_each_content_is_scored_by_its_own_scores_beside_baselines(pl
     assert not any(name.startswith("fid") for name in scores)
     (version,) = client(place).search_model_versions()
     assert "--out samples\n" in version.description
-    assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
+    assert {
+        re.sub("_(low|high|floor)$", "", name) for name in scores
+    } <= LOWER_IS_BETTER | HIGHER_IS_BETTER | NO_DIRECTION
     baselines = read(place / "features/baselines.json")
     assert {"frechet_in_domain", OWN[content]} <= baselines[BASELINE[content]].keys() <= scores.keys()
     assert f'<td data-head="{BASELINE[content]}">' in (place / "reports/evaluate/report.html").read_text()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from workspace import NAME, STEPS, client, do, history, ran, read, run_id
 
-from pipeline.evaluation.metrics.direction import LESS, MORE, NEITHER
+from pipeline.evaluation.metrics.direction import HIGHER_IS_BETTER, LOWER_IS_BETTER, NO_DIRECTION
 
 OUTS = [
     "data/prepared/dataset.json",
@@ -55,7 +55,9 @@ def test_second_repro_runs_nothing(vae):
 
 def test_scores_are_flat_numbers(vae):
     scores = read(vae / "reports/evaluate/scores.json")
-    assert {re.sub("_(low|high|floor)$", "", name) for name in scores} <= LESS | MORE | NEITHER
+    assert {
+        re.sub("_(low|high|floor)$", "", name) for name in scores
+    } <= LOWER_IS_BETTER | HIGHER_IS_BETTER | NO_DIRECTION
     assert all(isinstance(value, int | float) for value in scores.values())
     assert {"fid_in_domain", "fid_in_domain_floor", "reconstruction_loss", "elbo", "bits_per_dim"} <= scores.keys()
     for name in ("fid_in_domain", "kid_in_domain", "memorisation", "reconstruction_loss", "ssim", "iw_elbo"):

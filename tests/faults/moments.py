@@ -156,9 +156,9 @@ SLOW = 3
 
 def slowly(folder):
     """Slow down the steps from the third on, and mark the first of them by the file `held`."""
-    from pipeline.training.game import Game
+    from pipeline.training.module import FamilyModule
 
-    step = Game.training_step
+    step = FamilyModule.training_step
 
     def slow(game, share, index):
         if game.done >= SLOW:
@@ -166,4 +166,4 @@ def slowly(folder):
             time.sleep(0.3)
         step(game, share, index)
 
-    Game.training_step = slow
+    FamilyModule.training_step = slow

@@ -97,7 +97,7 @@ def test_bernoulli_is_that_of_torch_on_binary_data():
     torch.testing.assert_close(Bernoulli(SPEC).log_prob(h, 2 * x - 1), expected)
 
 
-def test_only_a_probability_of_integers_tells_bits_per_dim():
+def test_only_a_probability_of_integers_gives_bits_per_dim():
     assert {name: kind(SPEC).exact for name, kind in LIKELIHOODS.items()} == {
         "gaussian": True,
         "logistic": True,
@@ -153,7 +153,7 @@ def test_a_token_depends_on_those_within_the_context_before_it_and_on_no_others(
     assert (slope.abs().sum((0, 1)) > 1e-6).tolist() == [False, False, False, True, True, True]
 
 
-def test_training_hides_the_share_of_tokens_that_it_is_told_to_and_the_probability_none(categorical):
+def test_training_hides_the_share_of_tokens_that_it_is_to_and_the_probability_none(categorical):
     n = 4000
     x = WORDS.scale(torch.tensor([[1, 2, 3, 4, 0, 1]])).expand(n, -1, -1)
     h = torch.randn(1, 8, 6, generator=torch.Generator().manual_seed(0)).expand(n, -1, -1)

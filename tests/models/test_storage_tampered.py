@@ -1,4 +1,4 @@
-"""Model folders that something changed, digests and all: one line names the file, the place and the cure."""
+"""Model folders that something changed, digests and all: one line names the file, the place and the remedy."""
 
 import json
 import math

@@ -13,7 +13,7 @@ from pipeline.contents.base import DataSpec
 from pipeline.data.prepared import PreparedData
 from pipeline.evaluation import evidence, extractors
 from pipeline.evaluation.extractors.in_domain import About, InDomain
-from pipeline.evaluation.scores import CERTAIN, read_scores
+from pipeline.evaluation.scores import ALWAYS_PRESENT, read_scores
 from pipeline.params import Params
 from pipeline.registry import lineage
 from pipeline.stages import evaluate, register
@@ -49,7 +49,7 @@ FILES = {
     "reports/train/run.json": (RUN, "run_id", lambda folder, toy: RunRecord.read(folder)),
     "reports/train/environment.json": (MACHINE, "runtime", differences),
     "reports/evaluate/scores.json": (
-        dict.fromkeys(CERTAIN, 0.5),
+        dict.fromkeys(ALWAYS_PRESENT, 0.5),
         "memorisation",
         lambda folder, toy: read_scores(folder),
     ),

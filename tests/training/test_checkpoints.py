@@ -146,7 +146,7 @@ def test_a_damaged_older_checkpoint_hinders_nothing(folder, capsys):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_training_of_which_no_checkpoint_is_whole_never_begins_anew_by_itself(folder, count):
+def test_a_training_of_which_no_checkpoint_is_whole_never_starts_from_scratch_by_itself(folder, count):
     for path in [save(folder, done) for done in (10, 20)][-count:]:
         path.write_bytes(path.read_bytes() + b"?")
     for path in saved(folder)[count:]:
@@ -158,7 +158,7 @@ def test_a_training_of_which_no_checkpoint_is_whole_never_begins_anew_by_itself(
         assert "\n" not in str(caught.value)
 
 
-def test_a_training_whose_checkpoints_were_damaged_one_after_the_other_never_begins_anew_by_itself(folder):
+def test_a_training_whose_checkpoints_were_damaged_one_after_the_other_never_starts_from_scratch_by_itself(folder):
     older, newer = (save(folder, done) for done in (10, 20))
     newer.write_bytes(b"")
     set_aside(folder)

@@ -14,7 +14,7 @@ from pipeline.models.families import FAMILIES
 from pipeline.system.errors import TrainingError
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_io import TREE, SafetensorsIO, _pack
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 
 STEP = 3
 WEIGHTS = {"vae": "family.autoencoder.decoder.0.bias", "gan": "family.generator.decoder.0.bias"}
@@ -30,7 +30,7 @@ def begun(request, toy, tmp_path_factory):
 
 def game(toy, name):
     steps = len(Batches(toy.items(ITEMS), BATCH, 0, lambda: 0))
-    return Game(toy.family(name), SETTINGS, steps, 0)
+    return FamilyModule(toy.family(name), SETTINGS, steps, 0)
 
 
 def planted(folder, tree, step=STEP):
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_no_training_is_refused_by_what_is_wrong(toy, begun, tmp
 @pytest.mark.parametrize("tree", [[1], {}, {"done": STEP}, None])
 def test_a_tree_of_another_kind_is_refused(toy, tmp_path, tree):
     path = planted(tmp_path, tree)
-    with pytest.raises(TrainingError, match="no checkpoint"):
+    with pytest.raises(TrainingError, match="not a checkpoint"):
         SafetensorsIO(game(toy, "vae").hold).load_checkpoint(path)
 
 

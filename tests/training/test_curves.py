@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pipeline.training.checkpoint_io import _pack, _unpack
 from pipeline.training.curves import Curves
 
-FIGURES = st.lists(
+METRICS = st.lists(
     st.tuples(st.sampled_from(["train/loss", "val/elbo"]), st.floats(-1e6, 1e6), st.integers(0, 40)), max_size=30
 )
 
@@ -31,7 +31,7 @@ def test_epochs_are_written_in_their_order_whatever_the_order_they_came_in(tmp_p
     assert [row[0] for row in written(curves, tmp_path)["train/loss.csv"][1:]] == ["1", "3", "4", "11"]
 
 
-@given(before=FIGURES, after=FIGURES)
+@given(before=METRICS, after=METRICS)
 def test_curves_that_went_through_a_checkpoint_go_on_as_if_they_had_not(before, after):
     whole, first, second = Curves(4), Curves(4), Curves(4)
     whole.add(before)
@@ -50,5 +50,5 @@ def test_a_state_does_not_change_with_the_curves_that_gave_it():
     assert state == {"train/loss": {0: (1.0, 1)}}
 
 
-def test_no_figures_leave_no_files(tmp_path):
+def test_no_metrics_leave_no_files(tmp_path):
     assert written(Curves(1), tmp_path) == {}

@@ -32,7 +32,7 @@ def test_it_is_the_same_each_time_but_for_another_number_of_threads():
         torch.set_num_threads(1)
 
 
-def test_the_machine_is_told_without_reading_what_all_packages_say_of_themselves(monkeypatch):
+def test_the_machine_is_described_without_reading_what_all_packages_say_of_themselves(monkeypatch):
     whole = environment.describe(RUNTIME)
     monkeypatch.delattr("importlib.metadata.distributions")
     assert environment.machine(RUNTIME).items() <= whole.items()
@@ -72,7 +72,7 @@ def test_precision_is_float32_on_several_machines_which_need_not_be_alike(monkey
     assert environment.precision(several) == "32-true"
 
 
-def test_precision_is_float32_where_torch_cannot_tell_what_the_processor_has(monkeypatch):
+def test_precision_is_float32_where_torch_does_not_report_what_the_processor_has(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert environment.precision(RUNTIME.model_copy(update={"precision": "auto"})) == "32-true"
 

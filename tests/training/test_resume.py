@@ -183,7 +183,7 @@ def test_a_training_that_is_whole_leaves_nothing():
     assert not work.folder.exists()
 
 
-def test_a_training_with_figures_that_have_not_arrived_is_kept():
+def test_a_training_with_metrics_that_have_not_arrived_is_kept():
     work = Resumable("a")
     work.spool.add([("train/loss", 1.0, 0)])
     work.retire()

@@ -43,11 +43,11 @@ def metrics(spool, most=ALL):
     return [(item.name, item.value, item.step) for item in spool.waiting(most)]
 
 
-def test_figures_wait_in_the_order_they_came_in(kept):
-    told = [("train/loss", float(step), step) for step in (3, 1, 2)]
-    kept.add(told)
+def test_metrics_wait_in_the_order_they_came_in(kept):
+    logged = [("train/loss", float(step), step) for step in (3, 1, 2)]
+    kept.add(logged)
     kept.add([("val/elbo", -1.5, 0)])
-    assert metrics(kept) == [*told, ("val/elbo", -1.5, 0)]
+    assert metrics(kept) == [*logged, ("val/elbo", -1.5, 0)]
     assert kept.count() == 4
 
 
@@ -56,13 +56,13 @@ def test_the_oldest_come_first_where_not_all_are_asked_for(kept):
     assert metrics(kept, 2) == [("train/loss", 0.0, 0), ("train/loss", 1.0, 1)]
 
 
-def test_a_figure_has_the_time_it_came_in(kept):
+def test_a_metric_has_the_time_it_came_in(kept):
     before = int(time.time() * 1000)
     kept.add([("train/loss", 1.0, 0)])
     assert before <= kept.waiting(1)[0].time <= time.time() * 1000
 
 
-def test_a_figure_that_is_added_again_keeps_its_first_value_and_time(kept):
+def test_a_metric_that_is_added_again_keeps_its_first_value_and_time(kept):
     kept.add([("train/loss", 1.0, 0)])
     (first,) = kept.waiting(ALL)
     time.sleep(0.01)
@@ -72,7 +72,7 @@ def test_a_figure_that_is_added_again_keeps_its_first_value_and_time(kept):
     assert (other.value, other.step) == (3.0, 1)
 
 
-def test_a_figure_that_was_sent_and_is_added_again_is_not_sent_again(kept):
+def test_a_metric_that_was_sent_and_is_added_again_is_not_sent_again(kept):
     kept.add([("train/loss", 1.0, 0)])
     kept.sent(kept.waiting(ALL))
     kept.add([("train/loss", 1.0, 0)])
@@ -80,7 +80,7 @@ def test_a_figure_that_was_sent_and_is_added_again_is_not_sent_again(kept):
     assert kept.count() == 0
 
 
-def test_a_figure_that_came_while_others_were_sent_waits(kept):
+def test_a_metric_that_came_while_others_were_sent_waits(kept):
     kept.add([("train/loss", 1.0, 0)])
     items = kept.waiting(ALL)
     kept.add([("train/loss", 2.0, 1)])
@@ -169,37 +169,37 @@ def test_nothing_waits_twice_is_lost_or_changes_whatever_is_done(tmp_path_factor
         assert kept.count() == len(waiting)
 
 
-def test_figures_added_before_a_kill_are_kept_once_and_with_their_first_value(kept):
-    rng, told, arrived = random.Random(0), {}, []
+def test_metrics_added_before_a_kill_are_kept_once_and_with_their_first_value(kept):
+    rng, logged, arrived = random.Random(0), {}, []
     for life in range(8):
-        begin = max(0, len(told) - rng.randrange(20))  # as a training that goes on from a checkpoint
+        begin = max(0, len(logged) - rng.randrange(20))  # as a training that goes on from a checkpoint
         words = [sys.executable, "-c", ADD, str(kept.path), str(begin), str(life)]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
             for _ in range(rng.randrange(1, 40)):
                 step = int(process.stdout.readline())
-                told.setdefault(step, float(life))
+                logged.setdefault(step, float(life))
             time.sleep(rng.random() * 0.01)  # so that the kill hits any moment of the next addition
             process.send_signal(signal.SIGKILL)
             for line in process.stdout:
-                told.setdefault(int(line), float(life))
-        for item in kept.waiting(ALL):  # one more step may have been added, and not told any more
-            told.setdefault(item.step, float(life))
+                logged.setdefault(int(line), float(life))
+        for item in kept.waiting(ALL):  # one more step may have been added, and not reported any more
+            logged.setdefault(item.step, float(life))
         items = kept.waiting(rng.randrange(60))
         arrived += [(item.name, item.step, item.value) for item in items]
         kept.sent(items)
     arrived += [(item.name, item.step, item.value) for item in kept.waiting(ALL)]
-    assert arrived == [(name, step, told[step]) for step in sorted(told) for name in ("train/a", "train/b")]
-    assert sorted(told) == list(range(len(told)))
-    assert len(told) > 50
+    assert arrived == [(name, step, logged[step]) for step in sorted(logged) for name in ("train/a", "train/b")]
+    assert sorted(logged) == list(range(len(logged)))
+    assert len(logged) > 50
 
 
 def test_processes_that_begin_one_file_together_lose_nothing(kept):
     words = [sys.executable, "-c", ADD, str(kept.path)]
     members = [subprocess.Popen([*words, str(1000 * i), str(i)], stdout=subprocess.PIPE, text=True) for i in range(3)]
-    told = [[int(member.stdout.readline()) for _ in range(10)] for member in members]
+    logged = [[int(member.stdout.readline()) for _ in range(10)] for member in members]
     for member in members:
         member.kill()
         member.communicate()
-    assert told == [list(range(1000 * i, 1000 * i + 10)) for i in range(3)]
+    assert logged == [list(range(1000 * i, 1000 * i + 10)) for i in range(3)]
     found = {(step, value) for _, value, step in metrics(kept)}
-    assert {(step, float(step // 1000)) for steps in told for step in steps} <= found
+    assert {(step, float(step // 1000)) for steps in logged for step in steps} <= found

@@ -64,7 +64,7 @@ def test_a_spool_that_is_full_again_says_so_again(kept, monkeypatch, capsys):
         kept.sent(kept.waiting(ALL))
 
 
-def test_figures_that_are_sent_and_settled_make_room(kept, monkeypatch, capsys):
+def test_metrics_that_are_sent_and_settled_make_room(kept, monkeypatch, capsys):
     monkeypatch.setattr(spool, "MOST", 100_000)
     for round_ in range(10):
         steps = range(1000 * round_, 1000 * round_ + 1000)

@@ -32,7 +32,7 @@ from pipeline.models.families.vae import Vae
 from pipeline.params import TrainParams
 from pipeline.system.errors import TrainingError
 from pipeline.training.checkpoints import newest, saved, set_aside, steps
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import fit
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_newest_checkpoint_costs_some_steps_and_no_bit(toy, tmp_path, 
     assert path.name in capsys.readouterr().err
 
 
-def test_a_training_without_a_whole_checkpoint_does_not_begin_anew(toy, tmp_path):
+def test_a_training_without_a_whole_checkpoint_does_not_start_from_scratch(toy, tmp_path):
     stopped(toy, "vae", tmp_path, PER_EPOCH + 1)
     for path in saved(tmp_path):
         path.write_bytes(b"")
@@ -175,9 +175,9 @@ def test_a_training_without_a_whole_checkpoint_does_not_begin_anew(toy, tmp_path
 
 def test_a_finished_training_that_is_run_again_has_the_same_bits_and_takes_no_step(toy, tmp_path, uninterrupted):
     train(toy, "vae", tmp_path)
-    told = []
-    assert_same_bits(train(toy, "vae", tmp_path, log=told.extend)[1], uninterrupted["vae"])
-    assert told == []
+    logged = []
+    assert_same_bits(train(toy, "vae", tmp_path, log=logged.extend)[1], uninterrupted["vae"])
+    assert logged == []
 
 
 def test_every_step_has_a_checkpoint_where_they_are_due_at_once_and_every_epoch_where_they_never_are(toy, tmp_path):
@@ -196,18 +196,18 @@ def test_what_is_settled_is_the_step_of_the_older_of_two_checkpoints(toy, tmp_pa
 
 
 @pytest.mark.parametrize("step", range(EPOCHS * PER_EPOCH + 1))
-def test_no_figure_of_a_training_that_was_killed_is_missing(toy, tmp_path, step):
-    told = []
-    stopped(toy, "vae", tmp_path, step, log=told.extend)
-    before = {(name, at) for name, _, at in told}
+def test_no_metric_of_a_training_that_was_killed_is_missing(toy, tmp_path, step):
+    logged = []
+    stopped(toy, "vae", tmp_path, step, log=logged.extend)
+    before = {(name, at) for name, _, at in logged}
     assert {at for _, at in before} >= set(range(load(tmp_path)["done"] if step else 0))
-    train(toy, "vae", tmp_path, EVERY_STEP, log=told.extend)
-    assert sorted(at for name, at in {(name, at) for name, _, at in told} if name == "train/loss") == list(
+    train(toy, "vae", tmp_path, EVERY_STEP, log=logged.extend)
+    assert sorted(at for name, at in {(name, at) for name, _, at in logged} if name == "train/loss") == list(
         range(EPOCHS * PER_EPOCH)
     )
     values = {}
-    for name, value, at in told:
-        assert values.setdefault((name, at), value) == value, "told twice, and differently"
+    for name, value, at in logged:
+        assert values.setdefault((name, at), value) == value, "logged twice, and differently"
 
 
 def test_a_training_that_ends_before_its_last_step_is_no_success(toy, tmp_path):
@@ -244,7 +244,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_training_in_one_line(toy, 
 
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has it")
 def test_a_machine_that_lacks_what_is_asked_for_is_one_line(toy, tmp_path):
-    game = Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
+    game = FamilyModule(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
     batches = Batches(toy.items(ITEMS), BATCH, 0, lambda: 0)
     with pytest.raises(TrainingError, match="runtime asks for what this machine has not"):
         fit(game, batches, RUNTIME.model_copy(update={"accelerator": "mps"}), tmp_path)

@@ -13,7 +13,7 @@ from pipeline.data.batches import Batches
 from pipeline.models import families
 from pipeline.models.families import FAMILIES
 from pipeline.system.errors import TrainingError
-from pipeline.training.game import Game
+from pipeline.training.module import FamilyModule
 from pipeline.training.trainer import fit
 
 SERVER = multiprocessing.get_context("forkserver")  # autograd's threads do not live through a fork
@@ -35,16 +35,16 @@ def take_part(rank, port, items, about, spec, folder, said, to_the_end):
         "GROUP_RANK": "0",
     }
     torch.set_num_threads(1)
-    games, told = [], []
+    games, logged = [], []
     batches = Batches(items, UNEVEN.batch_size, 0, lambda: games[0].done)
     torch.manual_seed(0)
-    games.append(Game(families.build(about.family, about.settings, spec), UNEVEN, len(batches), 0))
-    games[0].log_metrics = told.extend
+    games.append(FamilyModule(families.build(about.family, about.settings, spec), UNEVEN, len(batches), 0))
+    games[0].log_metrics = logged.extend
     runtime = RUNTIME.model_copy(update={"devices": 2})
     leave = [] if to_the_end or rank == 0 else [End(lambda _: os.kill(os.getpid(), signal.SIGKILL))]
     try:
         weights = fit(games[0], batches, runtime, folder, leave).state_dict()
-        found = told, {key: value.numpy() for key, value in weights.items()}
+        found = logged, {key: value.numpy() for key, value in weights.items()}
     except TrainingError as error:
         found = str(error)
     if rank == 0:
@@ -71,9 +71,9 @@ def two(toy, name, folder, to_the_end=True):
 def test_two_processes_train_as_one_does(toy, tmp_path, name):
     one = []
     _, weights = train(toy, name, tmp_path / "one", settings=UNEVEN, log=one.extend)
-    told, shared = two(toy, name, tmp_path / "two")
-    assert [(each, step) for each, _, step in told] == [(each, step) for each, _, step in one]
-    assert [value for _, value, _ in told] == pytest.approx([value for _, value, _ in one], rel=1e-5, abs=1e-6)
+    logged, shared = two(toy, name, tmp_path / "two")
+    assert [(each, step) for each, _, step in logged] == [(each, step) for each, _, step in one]
+    assert [value for _, value, _ in logged] == pytest.approx([value for _, value, _ in one], rel=1e-5, abs=1e-6)
     for key, value in weights.items():
         torch.testing.assert_close(torch.from_numpy(shared[key]), value, rtol=0, atol=1e-4)
 

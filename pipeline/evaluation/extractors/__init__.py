@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.contents.base import DataSpec
 from pipeline.data.prepared import PreparedData
-from pipeline.evaluation.extractors.base import ABOUT, CURE, Extractor, Saved
+from pipeline.evaluation.extractors.base import ABOUT, REMEDY, Extractor, Saved
 from pipeline.evaluation.extractors.in_domain import InDomain
 from pipeline.evaluation.extractors.inception import Inception
 from pipeline.params import FeaturesParams
@@ -29,5 +29,5 @@ def load(folder: Path, spec: DataSpec) -> Extractor:
     """
     name = disk.read_json(folder / ABOUT, Saved).extractor
     if name not in EXTRACTORS:
-        raise ArtifactError(f"{folder / ABOUT}: unknown extractor {name}; {CURE}")
+        raise ArtifactError(f"{folder / ABOUT}: unknown extractor {name}; {REMEDY}")
     return EXTRACTORS[name].load(folder, spec)

@@ -21,7 +21,7 @@ from pipeline.system.disk import Digest
 from pipeline.system.errors import ArtifactError
 
 ABOUT, WEIGHTS = "extractor.json", "extractor.safetensors"
-CURE = "run `dvc repro -f features` to make it again"
+REMEDY = "run `dvc repro -f features` to make it again"
 T = TypeVar("T")
 
 
@@ -100,12 +100,12 @@ def read(folder: Path, kind: type[T]) -> tuple[T, dict[str, Tensor]]:
     """
     saved, about, path = disk.read_json(folder / ABOUT, Saved), disk.read_json(folder / ABOUT, kind), folder / WEIGHTS
     if not path.is_file() or digest(folder) != saved.weights_sha256:
-        raise ArtifactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; {CURE}")
+        raise ArtifactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; {REMEDY}")
     try:
         weights = load_file(path)
         tensors.assert_finite(weights)
     except (OSError, SafetensorError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error}); {CURE}") from error
+        raise ArtifactError(f"{path}: cannot be read ({error}); {REMEDY}") from error
     return about, weights
 
 

@@ -136,7 +136,9 @@ class InDomain(nn.Module):
                 raise ValueError(f"shape is {about.shape}, but that of the data is {spec.shape}")
             extractor = tensors.filled(lambda: cls(about, spec), weights)
         except ValueError as error:
-            raise ArtifactError(f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({error}); {base.CURE}") from error
+            raise ArtifactError(
+                f"{folder / base.WEIGHTS}: does not fit {base.ABOUT} ({error}); {base.REMEDY}"
+            ) from error
         return extractor.eval()
 
 

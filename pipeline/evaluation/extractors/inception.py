@@ -124,7 +124,7 @@ class Inception:
         except (KeyError, RuntimeError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise ArtifactError(
-                f"{folder / base.WEIGHTS}: not the weights of Inception-v3 ({reason}); {base.CURE}"
+                f"{folder / base.WEIGHTS}: not the weights of Inception-v3 ({reason}); {base.REMEDY}"
             ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LESS = frozenset(
+LOWER_IS_BETTER = frozenset(
     (
         "fid_in_domain",
         "fid_infinity_in_domain",
@@ -26,7 +26,7 @@ LESS = frozenset(
         "longest_copy",
     )
 )
-MORE = frozenset(
+HIGHER_IS_BETTER = frozenset(
     (
         "precision",
         "recall",
@@ -41,8 +41,10 @@ MORE = frozenset(
         "parsing_prefix",
     )
 )
-"""Scores for which lower (LESS) and higher (MORE) is better."""
-NEITHER = frozenset(("active_units", "distinct_1", "distinct_2", "distinct_3", "edit_similarity", "kl", "log_px_z"))
+"""Scores with a better direction."""
+NO_DIRECTION = frozenset(
+    ("active_units", "distinct_1", "distinct_2", "distinct_3", "edit_similarity", "kl", "log_px_z")
+)
 """Scores without a better direction."""
 ASIDE = frozenset(
     (
@@ -56,5 +58,5 @@ ASIDE = frozenset(
     )
 )
 """Scores that restate another score of the same evaluation."""
-COMPARED = (LESS | MORE) - ASIDE
+COMPARED = (LOWER_IS_BETTER | HIGHER_IS_BETTER) - ASIDE
 """The few scores that tables of many models show side by side."""

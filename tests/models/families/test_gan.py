@@ -36,7 +36,7 @@ def test_no_gradient_of_the_critics_loss_reaches_the_generator(toy):
     assert all(weight.grad is None for weight in gan.generator.parameters())
 
 
-def test_a_critic_learns_to_tell_data_from_the_samples_of_a_generator_that_stands_still(toy):
+def test_a_critic_learns_to_distinguish_data_from_the_samples_of_a_generator_that_stands_still(toy):
     gan, x = toy.family("gan"), toy.x(32)
     optimiser = torch.optim.Adam(gan.critic.parameters(), 2e-3, (0.0, 0.99))
     losses = []

@@ -85,11 +85,11 @@ def test_a_score_does_not_depend_on_beta_or_on_the_prior_of_samples(toy):
         torch.testing.assert_close(score, scores[0], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("likelihood", "told"), [("gaussian", True), ("logistic", True), ("bernoulli", False)])
-def test_bits_are_told_only_of_a_likelihood_of_integers(toy, likelihood, told):
+@pytest.mark.parametrize(("likelihood", "reported"), [("gaussian", True), ("logistic", True), ("bernoulli", False)])
+def test_bits_are_reported_only_of_a_likelihood_of_integers(toy, likelihood, reported):
     vae = toy.family("vae", likelihood=likelihood)
     score = vae.score([toy.x(9)], torch_rng(0, "score"))
-    assert ("bits_per_dim" in bits_of(vae, score, toy.content, toy.items(9))) is told
+    assert ("bits_per_dim" in bits_of(vae, score, toy.content, toy.items(9))) is reported
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "logistic", "bernoulli"])

@@ -74,7 +74,7 @@ def test_a_token_among_many_moves_a_network_at_its_start_as_much_as_one_among_fe
     assert moves(5000) > 0.5 * moves(10)
 
 
-def test_each_part_of_a_latent_says_most_of_its_own_place_and_is_told_most_by_it():
+def test_each_part_of_a_latent_says_most_of_its_own_place_and_follows_most_from_it():
     spec, each = spec_of(64), 16
     torch.manual_seed(0)
     decoder, encoder = networks.decoder(spec, 8 * each, 16, 1), networks.encoder(spec, 8 * each, 16, 1)
@@ -86,12 +86,12 @@ def test_each_part_of_a_latent_says_most_of_its_own_place_and_is_told_most_by_it
         assert near(said.view(8, 8).sum(1), place)
         other = x.clone()
         other[..., 8 * place : 8 * place + 8] = x[..., 8 * place : 8 * place + 8].roll(1, 1)
-        told = (encoder(other) - encoder(x)).square()[0].view(each, 8).sum(0)
-        assert near(told, place)
+        change = (encoder(other) - encoder(x)).square()[0].view(each, 8).sum(0)
+        assert near(change, place)
 
 
 def near(change, place):
-    """Tell whether most of a change lies within two places of one."""
+    """Say whether most of a change lies within two places of one."""
     return change[max(0, place - 2) : place + 3].sum() > 0.7 * change.sum()
 
 

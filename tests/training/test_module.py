@@ -9,7 +9,7 @@ from pipeline.data.batches import Batches
 from pipeline.params import RuntimeParams, TrainParams
 from pipeline.system.errors import TrainingError
 from pipeline.training.curves import Curves
-from pipeline.training.game import FLUSH, Game
+from pipeline.training.module import FLUSH, FamilyModule
 from pipeline.training.trainer import fit
 
 ITEMS, BATCH, EPOCHS, PER_EPOCH = 24, 16, 3, 2
@@ -20,7 +20,7 @@ RUNTIME = RuntimeParams(accelerator="cpu", devices=1, nodes=1, precision="32-tru
 def play(toy, name, folder, callbacks=(), settings=SETTINGS, log=None):
     """Play the game of a family to its end, and return it."""
     batches = Batches(toy.items(ITEMS), settings.batch_size, 0, lambda: game.done)
-    game = Game(toy.family(name), settings, len(batches), 0)
+    game = FamilyModule(toy.family(name), settings, len(batches), 0)
     game.log_metrics = log
     fit(game, batches, RUNTIME, folder, list(callbacks))
     return game
@@ -58,7 +58,7 @@ def test_the_average_has_the_buffers_that_the_weights_have_after_each_step(toy, 
 
 def test_the_learning_rate_rises_stays_and_falls_to_zero(toy):
     settings = TrainParams(epochs=10, batch_size=BATCH, warmup_steps=5, cooldown=0.25, ema=0.9)
-    game = Game(toy.family("vae"), settings, 4, 0)
+    game = FamilyModule(toy.family("vae"), settings, 4, 0)
     rates = []
     for step in range(40):
         game.done = step
@@ -110,7 +110,7 @@ def test_a_family_gets_items_scaled_and_the_labels_of_its_batch(toy, tmp_path):
 
     settings = SETTINGS.model_copy(update={"epochs": 1})
     batches = Batches(items, BATCH, 0, lambda: game.done, np.arange(ITEMS, dtype=np.int32))
-    game = Game(toy.family("vae"), settings, len(batches), 0)
+    game = FamilyModule(toy.family("vae"), settings, len(batches), 0)
     fit(game, batches, RUNTIME, tmp_path, [Look()])
     found = {int(label): x for batch in seen for x, label in zip(batch.items, batch.labels, strict=True)}
     assert sorted(found) == list(range(ITEMS))
@@ -130,7 +130,7 @@ def test_metrics_are_handed_over_in_time_and_in_order(toy, tmp_path):
             return (shares[i % len(shares)] for i in range(len(self)))
 
     batches = More(toy.items(ITEMS), 1, 0, lambda: 0)
-    game = Game(toy.family("vae"), settings, len(batches), 0)
+    game = FamilyModule(toy.family("vae"), settings, len(batches), 0)
     game.log_metrics = calls.append
     fit(game, batches, RUNTIME, tmp_path)
     steps = [[step for name, _, step in call if name == "train/loss"] for call in calls]
@@ -138,21 +138,21 @@ def test_metrics_are_handed_over_in_time_and_in_order(toy, tmp_path):
 
 
 def test_metrics_without_anyone_who_logs_them_reach_the_curves(toy):
-    game = Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
+    game = FamilyModule(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
     game.record([("val/elbo", -3.0, 1)])
     assert game.curves.state() == {"val/elbo": {0: (-3.0, 1)}}
 
 
-def test_one_game_is_told_nothing_of_another(toy):
-    told, (one, other) = [], (Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0) for _ in range(2))
-    one.log_metrics = told.extend
+def test_one_module_logs_nothing_of_another(toy):
+    logged, (one, other) = [], (FamilyModule(toy.family("vae"), SETTINGS, PER_EPOCH, 0) for _ in range(2))
+    one.log_metrics = logged.extend
     other.record([("val/elbo", -3.0, 1)])
-    assert told == []
+    assert logged == []
     assert one.curves.state() == {}
 
 
 def test_a_saved_game_goes_on_from_its_step_and_with_its_curves(toy):
-    one, other = (Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0) for _ in range(2))
+    one, other = (FamilyModule(toy.family("vae"), SETTINGS, PER_EPOCH, 0) for _ in range(2))
     one.done = 5
     one.record([("val/elbo", -3.0, 1)])
     checkpoint = {}
@@ -168,7 +168,7 @@ def test_a_saved_game_goes_on_from_its_step_and_with_its_curves(toy):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_averaged_weights_that_are_not_finite_are_refused_with_the_step(toy, value):
-    game = Game(toy.family("gan"), SETTINGS, PER_EPOCH, 0)
+    game = FamilyModule(toy.family("gan"), SETTINGS, PER_EPOCH, 0)
     game.done = 7
     game.check()
     with torch.no_grad():
@@ -179,7 +179,7 @@ def test_averaged_weights_that_are_not_finite_are_refused_with_the_step(toy, val
 
 
 def test_the_average_takes_no_gradients_and_is_no_second_name_of_the_weights(toy):
-    game = Game(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
+    game = FamilyModule(toy.family("vae"), SETTINGS, PER_EPOCH, 0)
     assert not any(weight.requires_grad for weight in game.average.parameters())
     ours, theirs = next(game.average.parameters()), next(game.family.parameters())
     assert torch.equal(ours, theirs)

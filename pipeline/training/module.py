@@ -51,7 +51,7 @@ class Checkpoint(Held):
     curves: dict[str, dict[int, tuple[float, int]]]
 
 
-class Game(pl.LightningModule):
+class FamilyModule(pl.LightningModule):
     """Trains a family: at each step, every player in turn takes a step of Adam on its own loss.
 
     `average` is the moving average of the family's weights, with a decay of min(ema, (1 + s) / (10 + s)) at step s.
@@ -80,7 +80,7 @@ class Game(pl.LightningModule):
         """Return a fused Adam for each player."""
         found: list[torch.optim.Optimizer] = []
         for player in self.family.players:
-            chosen = self.family.optimiser(player)
+            chosen = self.family.optimiser(player)  # `hold` knows the state of this optimiser, too
             found.append(torch.optim.Adam(self.weights[player], chosen.learning_rate, chosen.betas, fused=True))
         return found
 
