@@ -120,3 +120,10 @@ def test_a_link_that_leads_nowhere_is_found(text, found):
     other = "## Two words\n## Same\n## Same\n## Its `code`: a & b\n```\n# no heading\n```\n"
     pages = {"docs/a.md": text, "docs/b.md": other}
     assert broken("docs/a.md", pages, {*pages, "docs/d.png"}) == found
+
+
+def test_the_diff_of_the_worked_example_applies():
+    (diff,) = re.findall(r"^```diff\n(.*?)^```$", (ROOT / "docs/adding-a-content.md").read_text(), re.M | re.S)
+    words = ["git", "apply", "--check", "-C1", "-"]
+    done = subprocess.run(words, cwd=ROOT, input=diff, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

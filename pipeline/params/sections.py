@@ -174,6 +174,17 @@ class CodeParams(TokenParams):
     """Ending of the files to read: `.py`, `.pyi` and `.pyw` are parsed as Python, others are read as plain lines."""
 
 
+class FamilyParams(Section):
+    """What all families share."""
+
+    latent_dim: int = Field(ge=1, le=4096)
+    """Number of dimensions of the latent."""
+    width: int = Field(ge=8, le=512, multiple_of=8)
+    """Channels at the finest resolution; doubled with each halving of the side, up to four times this number."""
+    blocks: int = Field(ge=0, le=16)
+    """Residual blocks: on the coarsest grid, and in sequences at each resolution."""
+
+
 class VaeTokenParams(Section):
     """The likelihood of tokens."""
 
@@ -187,15 +198,9 @@ class VaeTokenParams(Section):
     """Temperature of the distribution of tokens; 0 takes the likeliest token."""
 
 
-class VaeParams(Section):
+class VaeParams(FamilyParams):
     """Family `vae` (Kingma & Welling 2014)."""
 
-    latent_dim: int = Field(ge=1, le=4096)
-    """Number of dimensions of the latent."""
-    width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels at the finest resolution; doubled with each halving of the side, up to four times this number."""
-    blocks: int = Field(ge=0, le=16)
-    """Residual blocks: on the coarsest grid, and in sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak learning rate of Adam."""
     beta: float = Field(ge=0, le=1000)
@@ -220,15 +225,9 @@ class GanTokenParams(Section):
     """Temperature of the distribution of tokens; 0 takes the likeliest token."""
 
 
-class GanParams(Section):
+class GanParams(FamilyParams):
     """Family `gan` (Goodfellow et al. 2014)."""
 
-    latent_dim: int = Field(ge=1, le=4096)
-    """Number of dimensions of the latent."""
-    width: int = Field(ge=8, le=512, multiple_of=8)
-    """Channels at the finest resolution; doubled with each halving of the side, up to four times this number."""
-    blocks: int = Field(ge=0, le=16)
-    """Residual blocks: on the coarsest grid, and in sequences at each resolution."""
     learning_rate: float = Field(gt=0, le=1)
     """Peak learning rate of Adam for the generator."""
     critic_learning_rate: float = Field(gt=0, le=1)
