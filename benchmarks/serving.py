@@ -39,9 +39,8 @@ def untrained(folder: Path, params: Params) -> None:
     """Save an untrained model of the params."""
     content = contents.build(params.content, params.content_section.model_dump(), {})
     settings = params.family_section.model_dump()
-    sections = {params.family: settings, params.content: params.content_section.model_dump(), "seed": 0}
     folder.mkdir()
-    about = SavedModel(params.family, params.content, sections, "0" * 64)
+    about = SavedModel(params.family, params.content, params.of_model, "0" * 64)
     storage.save(folder, families.build(params.family, settings, content.spec), about)
 
 

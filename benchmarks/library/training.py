@@ -51,7 +51,7 @@ def train(
 
     The tracking store that the user may have configured is left alone.
     """
-    about = SavedModel(params.family, params.content, {"train": params.train.model_dump()}, data.digest)
+    about = SavedModel(params.family, params.content, params.of_model, data.digest)
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.dict(os.environ, DVC_ROOT=folder),
