@@ -70,7 +70,6 @@ bench: $(READY) ## Measure speed against alternatives, growth, serving, and the 
 	@python benchmarks/verdicts.py
 	@python benchmarks/intervals.py
 	@python benchmarks/copies.py
-	@python benchmarks/inversion.py
 
 bench-check: $(READY) ## Measure a few ratios, and fail if one is below its recorded value
 	@python -m pip install --quiet -c constraints.txt -e '.[bench]'
