@@ -47,6 +47,8 @@ OURS = ("params.yaml", "pipeline", "data/weights")
 """Paths of the repository that no stage makes."""
 CODE = "reports/validate/code/{}.json"
 EXEMPT = ("params.yaml", "dvc.yaml", ".git", ".pipeline", "mlflow.db")
+GIT_FILES = ("HEAD", "commondir")
+"""What git looks for in the folders of the program, and does not find, when MLflow asks for the commit."""
 
 
 def small_source(folder):
@@ -127,7 +129,7 @@ def test_no_file_is_read_that_the_stage_does_not_name(traces, stage):
         place = Path(path)
         # an out is written to .<name>.new beside its place, then renamed
         taken = Path(*(re.sub(r"^\.(.+)\.new$", r"\1", part) for part in place.parts))
-        code = place.suffix in (".py", ".pyc") and place.parts[0] == "pipeline"
+        code = place.parts[0] == "pipeline" and (place.suffix in (".py", ".pyc") or place.name in GIT_FILES)
         return path.startswith(EXEMPT) or code or any(taken.is_relative_to(each) for each in traces[stage]["named"])
 
     read = traces[stage]["read"]

@@ -41,9 +41,10 @@ def test_training_params_do_not_run_the_stages_before_training(copy):
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("evaluation/report.py", ["validate", "evaluate", "register"]),
+        ("evaluation/report.py", ["validate", "evaluate"]),
         ("tracking/callback.py", ["validate", "train", "evaluate", "register"]),
-        ("cli/main.py", ["validate", "register"]),
+        ("registry/card.py", ["validate", "register"]),
+        ("cli/main.py", ["validate"]),
     ],
 )
 def test_a_change_of_code_runs_the_stages_that_import_it_and_no_other(copy, module, stages):

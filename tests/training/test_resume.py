@@ -52,7 +52,7 @@ def test_changed_code_starts_a_training_of_its_own_and_code_that_is_not_imported
     with (tmp_path / "pipeline" / "cli" / "main.py").open("a") as file:
         file.write("# not imported\n")
     assert fingerprint_of_code_in(tmp_path) == first
-    with (tmp_path / "pipeline" / "preparation.py").open("a") as file:
+    with (tmp_path / "pipeline" / "data" / "preparation.py").open("a") as file:
         file.write("# changed\n")
     assert fingerprint_of_code_in(tmp_path) != first
 
