@@ -55,6 +55,7 @@ def test_a_killed_worker_s_task_is_named_freed_and_run_again_and_the_other_worke
     victim = clone.computing()[0]
     rev = revision(victim)
     os.killpg(os.getpgid(victim.pid), signal.SIGKILL)  # its worker, itself and its stage
+    clone.until(lambda: victim not in clone.processes("exec-run"))  # the signal takes a moment
 
     finding = only(dvc.queue(clone.root))
     assert f"({rev[:7]}) is stuck: no process works on it" in finding.text
