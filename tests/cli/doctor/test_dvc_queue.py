@@ -102,6 +102,7 @@ def test_freeing_a_task_spares_a_process_that_reused_its_pid(clone):
     (executor,) = clone.until(clone.computing)
     rev = revision(executor)
     os.killpg(os.getpgid(executor.pid), signal.SIGKILL)
+    clone.until(lambda: executor not in clone.processes("exec-run"))
     note = clone.root / ".dvc" / "tmp" / "exps" / "run" / rev / f"{rev}.json"
     innocent = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
