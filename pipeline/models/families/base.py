@@ -38,7 +38,11 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """Peak learning rate and momentum terms of a player's Adam."""
+    """Peak learning rate and momentum terms of a player's Adam.
+
+    `Family.optimiser` fills them in from the section of the family (params/sections.py). Another optimiser takes its
+    settings here too; `FamilyModule.configure_optimizers` builds it, and `hold` beside it checks its state.
+    """
 
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.99)
