@@ -127,25 +127,27 @@ def _promote(words: argparse.Namespace) -> None:
         raise UserError("--force and --reason belong together; give both or neither")
     from pipeline.cli import promote
 
-    sys.exit(promote.promote(words.target, words.reason))
+    text, code = promote.promote(words.target, words.reason)
+    _say(text)
+    sys.exit(code)
 
 
 def _rollback(words: argparse.Namespace) -> None:
-    from pipeline.cli import promote
+    from pipeline.cli import rollback
 
-    promote.rollback(words.name, words.reason)
+    _say(rollback.rollback(words.name, words.reason))
 
 
 def _history(words: argparse.Namespace) -> None:
-    from pipeline.cli import promote
+    from pipeline.cli import history
 
-    promote.history(words.name)
+    _say(history.history(words.name))
 
 
 def _leaderboard(words: argparse.Namespace) -> None:
-    from pipeline.cli import promote
+    from pipeline.cli import leaderboard
 
-    promote.show(words.name, words.json)
+    _say(leaderboard.show(words.name, words.json))
 
 
 def _reproduce(words: argparse.Namespace) -> None:
@@ -156,26 +158,16 @@ def _reproduce(words: argparse.Namespace) -> None:
 
 def _doctor(words: argparse.Namespace) -> None:
     from pipeline.cli import doctor
-    from pipeline.cli.doctor import trainings
+    from pipeline.cli.doctor import runs, trainings
     from pipeline.system import project
 
     workspace = project.workspace()
     if words.mark_killed:
-        from pipeline import tracking
-
-        client = tracking.connect()
-        with tracking.reaching():
-            found = tracking.mark_killed(client)
-        for run_id in found:
-            _say(f"run {run_id} now has the status KILLED")
+        for line in runs.mark_killed():
+            _say(line)
     if words.clean:
-        old = trainings.old(words.days)
-        for work in old:
-            _say(f"to be removed: {trainings.described(work)}, {trainings.size(work)}")
-        for work in old:
-            _say(f"{'removed' if work.clear() else 'kept, since a trainer started'}: {work.folder}")
-        if not old:
-            _say(f"no unfinished training has been inactive for {words.days:g} days")
+        for line in trainings.clean(words.days):
+            _say(line)
     well = True
     for finding in doctor.examine(workspace):
         _say(f"{'OK' if finding.ok else 'WRONG':6} {finding.name:12} {finding.text}")

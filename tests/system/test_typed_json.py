@@ -7,7 +7,7 @@ from argparse import Namespace
 import pytest
 from described import DATASET, MACHINE, PROTOCOL
 
-from pipeline.cli import main, promote, reproduce
+from pipeline.cli import main, reproduce
 from pipeline.cli.retrain import Recipe
 from pipeline.contents.base import DataSpec
 from pipeline.data.prepared import PreparedData
@@ -15,7 +15,7 @@ from pipeline.evaluation import evidence, extractors
 from pipeline.evaluation.extractors.in_domain import About, InDomain
 from pipeline.evaluation.scores import ALWAYS_PRESENT, read_scores
 from pipeline.params import Params
-from pipeline.registry import lineage
+from pipeline.registry import champion, lineage
 from pipeline.stages import evaluate, register
 from pipeline.system.errors import ArtifactError
 from pipeline.system.git import Revision
@@ -41,7 +41,7 @@ def differences(folder, toy):
 
 def own_name(folder, toy):
     (folder / "dvc.yaml").touch()
-    return promote._own_name()
+    return champion.own_name()
 
 
 FILES = {

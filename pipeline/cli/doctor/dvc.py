@@ -73,7 +73,7 @@ def _takers(root: Path, name: Path) -> Iterator[Finding]:
     try:
         entries = SCHEMA(json.loads(_settled(root / name)))
     except (RecursionError, ValueError, Invalid):
-        yield Finding("locks", False, f"{name} is damaged, so DVC refuses to run. {fix}")
+        yield Finding("locks", False, f"{name} is corrupt, so DVC refuses to run. {fix}")
         return
     takers = {each["pid"]: each["cmd"] for each in chain(entries["write"].values(), *entries["read"].values())}
     for pid, command in takers.items():

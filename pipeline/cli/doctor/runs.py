@@ -29,3 +29,14 @@ def examine() -> Iterator[Finding]:
             "`pipeline doctor --mark-killed` sets the status to KILLED"
         )
         yield Finding("run", False, text)
+
+
+def mark_killed() -> Iterator[str]:
+    """Set the status of runs whose process is dead to KILLED; yield a line for each."""
+    from pipeline import tracking
+
+    client = tracking.connect()
+    with tracking.reaching():
+        found = tracking.mark_killed(client)
+    for run_id in found:
+        yield f"run {run_id} now has the status KILLED"
