@@ -18,10 +18,11 @@ def _write_atomically(_: SourceFileLoader, path: str, data: bytes, *, _mode: int
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib takes time to import
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, _mode & 0o666)) as file:
             file.write(data)
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, path)  # noqa: PTH105 - as above
     except OSError:  # byte code is optional: it only saves time
         with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
+            os.unlink(temporary)  # noqa: PTH108 - as above
 
 
+# a replaced method of the standard library, which types do not allow
 SourceFileLoader.set_data = _write_atomically  # type: ignore[assignment, method-assign]

@@ -1,6 +1,7 @@
 """Small families and contents for all tests, and protection of the signal handlers."""
 
 import signal
+import socket
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,3 +116,14 @@ def registered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("registered")
     register_twice(folder)
     return folder
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Refuse every connection, as a machine without a network does."""
+
+    def refuse(*_, **__):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

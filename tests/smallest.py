@@ -2,7 +2,8 @@
 
 import torch
 
-from pipeline.models.families.base import UNLABELLED, Batch
+from pipeline.contents.base import UNLABELLED
+from pipeline.models.families.base import Batch
 
 SETTINGS = {
     "vae": {

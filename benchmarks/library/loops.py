@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.models.families.base import UNLABELLED, Batch, Family
+from pipeline.contents.base import UNLABELLED
+from pipeline.models.families.base import Batch, Family
 from pipeline.models.networks.grid import Critic, Decoder, Encoder
 from pipeline.system.rng import Noise, torch_rng
 

@@ -24,7 +24,7 @@ from pipeline.models.families.base import Family
 from pipeline.system.rng import torch_rng
 
 
-class TimeUp(Exception):  # noqa: N818 - no error
+class TimeUp(Exception):  # noqa: N818 - it ends a training that has had its time
     """Ends a training whose time is up."""
 
 

@@ -56,7 +56,7 @@ def served(model: Path) -> Iterator[http.client.HTTPConnection]:
             while not _is_up(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((Path(temporary) / "log").read_text())
-                time.sleep(LOOK)
+                time.sleep(LOOK)  # the server does not announce that it is up
             yield http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):

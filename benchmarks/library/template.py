@@ -16,7 +16,8 @@ from torchvision import transforms
 
 from library.loops import Pixels, adam
 from library.training import Clock
-from pipeline.models.families.base import UNLABELLED, Batch, Family
+from pipeline.contents.base import UNLABELLED
+from pipeline.models.families.base import Batch, Family
 from pipeline.system.rng import Noise, torch_rng
 
 

@@ -26,6 +26,10 @@ Stored: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Encoded items as stored in data/prepared, (n, *spec.shape) of `spec.dtype`."""
 
 
+UNLABELLED = -1
+"""Label of an item without a class, and of a sample of any class."""
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """The layout of a dataset's arrays, which contents define and families read.

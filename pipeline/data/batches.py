@@ -11,7 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.contents.base import DataSpec, Stored
+from pipeline.contents.base import UNLABELLED, DataSpec, Stored
 from pipeline.system.rng import numpy_rng
 
 CHUNK = 500
@@ -52,7 +52,7 @@ class Batches:
         labels: NDArray[np.int32] | None = None,
     ) -> None:
         """Set the array (n, *shape), its labels (n,) and the size of a batch; an epoch's last batch may be smaller."""
-        self.labels = np.full(len(array), -1, np.int32) if labels is None else labels
+        self.labels = np.full(len(array), UNLABELLED, np.int32) if labels is None else labels
         self.array, self.batch_size, self.seed, self.done = array, batch_size, seed, done
 
     def __len__(self) -> int:

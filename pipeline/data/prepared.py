@@ -57,7 +57,7 @@ class PreparedData:
         """Open the prepared data of a workspace; if params are given, check that these made the data.
 
         Raises:
-            ArtifactError: dataset.json is missing or damaged, or other params made the data.
+            ArtifactError: dataset.json is missing or corrupt, or other params made the data.
         """
         folder = workspace / PREPARED
         found = cls(folder, disk.read_json(folder / "dataset.json", Dataset))
@@ -107,7 +107,7 @@ class PreparedData:
         """Return the items of a split, (n, *spec.shape), memory-mapped.
 
         Raises:
-            ArtifactError: the file is missing or damaged.
+            ArtifactError: the file is missing or corrupt.
         """
         return self._load(f"{split}.npy")
 
@@ -115,7 +115,7 @@ class PreparedData:
         """Return the indices into `classes` of the items of a split, (n,), memory-mapped.
 
         Raises:
-            ArtifactError: the file is missing or damaged.
+            ArtifactError: the file is missing or corrupt.
         """
         return self._load(f"{split}_labels.npy")
 
@@ -126,4 +126,4 @@ class PreparedData:
                 return open_memmap(path, mode="r")  # unlike np.load, it never unpickles
         except (OSError, KeyError, ValueError) as error:
             raise ArtifactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
-        raise ArtifactError(f"{path}: damaged, its digest is not that in dataset.json; run `dvc repro` to make it")
+        raise ArtifactError(f"{path}: corrupt, its digest is not that in dataset.json; run `dvc repro` to make it")

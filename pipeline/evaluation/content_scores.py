@@ -85,7 +85,7 @@ class Real:
         """Read own.safetensors.
 
         Raises:
-            ArtifactError: the file is missing or damaged.
+            ArtifactError: the file is missing or corrupt.
         """
         from scipy.sparse import csr_array
 

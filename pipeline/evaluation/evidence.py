@@ -74,7 +74,7 @@ class Evidence:
         """Read the evidence that an evaluation wrote into a folder.
 
         Raises:
-            ArtifactError: influences.safetensors is missing or damaged.
+            ArtifactError: influences.safetensors is missing or corrupt.
         """
         path = folder / "influences.safetensors"
         arrays, about = sealed.read(path, _About)

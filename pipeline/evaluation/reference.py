@@ -43,7 +43,7 @@ class Reference:
         """Read reference.safetensors.
 
         Raises:
-            ArtifactError: the file is missing or damaged.
+            ArtifactError: the file is missing or corrupt.
         """
         path = folder / "reference.safetensors"
         arrays, _ = sealed.read(path, NoneType)

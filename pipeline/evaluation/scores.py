@@ -18,7 +18,7 @@ def read_scores(workspace: Path) -> dict[str, float]:
     """Return all metrics of the evaluation: each score, its floor, and the bounds of its interval.
 
     Raises:
-        ArtifactError: the file is missing or damaged, or lacks a metric that every evaluation has.
+        ArtifactError: the file is missing or corrupt, or lacks a metric that every evaluation has.
     """
     path = workspace / REPORTS / "evaluate" / SCORES
     found = disk.read_json(path, dict[str, float])

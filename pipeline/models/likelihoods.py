@@ -119,8 +119,8 @@ class Bernoulli(Likelihood):
 class Categorical(Likelihood):
     """Tokens, each given z and the `context` tokens before it: a neural n-gram (Bengio et al. 2003).
 
-    A decoder that sees no further back leaves to z what is further apart (Chen et al. 2017, section 2), and one that
-    was trained with some of it hidden asks z for what is near as well.
+    The latent has to carry what is further back than the context (Chen et al. 2017, section 2). Since training
+    hides some of the context, it carries what is near as well.
     """
 
     def __init__(self, spec: DataSpec, channels: int, params: VaeTokenParams) -> None:

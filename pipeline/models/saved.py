@@ -55,7 +55,7 @@ class SavedModel:
         about, weights = description.read(folder), folder / "weights.safetensors"
         if not weights.is_file() or disk.sha256(weights) != about.weights_sha256:
             raise ArtifactError(
-                f"{weights}: missing or damaged, its digest is not that in model.json; {description.REMEDY}"
+                f"{weights}: missing or corrupt, its digest is not that in model.json; {description.REMEDY}"
             )
         return cls(**about.model_dump(exclude={"weights_sha256"}))
 

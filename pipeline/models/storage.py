@@ -14,10 +14,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from pipeline import contents
-from pipeline.contents.base import Content, Stored
+from pipeline.contents.base import UNLABELLED, Content, Stored
 from pipeline.data.description import FORMAT, REMEDY
 from pipeline.models import families
-from pipeline.models.families.base import UNLABELLED, Family
+from pipeline.models.families.base import Family
 from pipeline.models.saved import SavedModel
 from pipeline.system import tensors
 from pipeline.system.errors import ArtifactError
@@ -71,7 +71,7 @@ def load(folder: Path) -> Model:
     """Read a model, ready to sample.
 
     Raises:
-        ArtifactError: a file is missing or damaged, the weights do not belong to the description or are those of no
+        ArtifactError: a file is missing or corrupt, the weights do not belong to the description or are those of no
             model, or another version of this package means something else by them.
     """
     about, path = SavedModel.read(folder), folder / "weights.safetensors"

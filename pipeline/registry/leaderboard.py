@@ -85,7 +85,7 @@ def evidence(client: MlflowClient, uri: str) -> Evidence:
     """Download the evidence of a version.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: it is missing or corrupt.
     """
     with tempfile.TemporaryDirectory() as temporary:
         return Evidence.read(tracking.evaluated(client, uri, Path(temporary)).folder)

@@ -42,7 +42,7 @@ class Checked:
         try:
             return self.answer(data, kind, *rest)
         except MlflowException as error:
-            if error.get_http_status_code() != 400:  # type: ignore[no-untyped-call]
+            if error.get_http_status_code() != 400:  # type: ignore[no-untyped-call]  # MLflow has no types here
                 raise
             if "stack_trace" in error.json_kwargs:  # which is of no use to the client
                 logging.getLogger(__name__).warning("a request failed", exc_info=error)

@@ -53,7 +53,7 @@ class SourceError(UserError):
 
 
 class ArtifactError(UserError):
-    """An output of an earlier stage that is missing, damaged or made with other params."""
+    """An output of an earlier stage that is missing, corrupt or made with other params."""
 
 
 class TrainingError(UserError):
@@ -132,7 +132,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # any library may raise what the machine refused; all else is raised again
         if not (message := _of_the_machine(error)):
             raise
         _refuse(f"{message}, and run it again")

@@ -72,7 +72,7 @@ def end_with_parent() -> None:
 
     def watch() -> None:
         while os.getppid() == parent and not orphaned:
-            time.sleep(LOOK)
+            time.sleep(LOOK)  # a parent that is not our own child gives no signal when it ends
         end()
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()

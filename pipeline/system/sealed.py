@@ -40,7 +40,7 @@ def read(path: Path, kind: type[T]) -> tuple[dict[str, NDArray[Any]], T]:
     """Return the arrays of a file, and its plain values as a type that pydantic supports.
 
     Raises:
-        ArtifactError: the file is missing, of another format or damaged, or its values are not of that type.
+        ArtifactError: the file is missing, of another format or corrupt, or its values are not of that type.
     """
     try:
         with safe_open(path, "np") as file:
@@ -49,7 +49,7 @@ def read(path: Path, kind: type[T]) -> tuple[dict[str, NDArray[Any]], T]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from error
     if seal.sha256 != _digest(arrays, seal.about):
-        raise ArtifactError(f"{path}: damaged, its content does not match its digest; run `dvc repro` to make it")
+        raise ArtifactError(f"{path}: corrupt, its content does not match its digest; run `dvc repro` to make it")
     return arrays, disk.parse_json(seal.about, kind, str(path))
 
 

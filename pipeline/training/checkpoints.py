@@ -64,8 +64,8 @@ def set_aside(folder: Path) -> None:
     for path in saved(folder):
         if path == whole:
             return
-        sys.stderr.write(f"warning: the checkpoint {path} is damaged; resuming from the one before it\n")
-        path.replace(path.with_suffix(".damaged"))
+        sys.stderr.write(f"warning: the checkpoint {path} is corrupt; resuming from the one before it\n")
+        path.replace(path.with_suffix(".corrupt"))
 
 
 def _is_whole(path: Path) -> bool:

@@ -120,11 +120,11 @@ def test_a_folder_that_holds_no_model_is_one_line(tmp_path):
     assert_refused(pipeline("sample", tmp_path, cwd=tmp_path), "model.json")
 
 
-def test_a_damaged_model_is_one_line(model, tmp_path):
+def test_a_corrupt_model_is_one_line(model, tmp_path):
     for path in model.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[:-1] + b"?")
     (tmp_path / "model.json").write_bytes((model / "model.json").read_bytes())
-    assert_refused(pipeline("sample", tmp_path, cwd=tmp_path), "weights.safetensors", "damaged")
+    assert_refused(pipeline("sample", tmp_path, cwd=tmp_path), "weights.safetensors", "corrupt")
 
 
 def test_a_registered_model_outside_a_clone_is_one_line(tmp_path):

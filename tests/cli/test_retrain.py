@@ -1,8 +1,6 @@
-import os
-import subprocess
-
 import pytest
 import yaml
+from git_repository import git
 from stages import ROOT
 
 from pipeline.cli import retrain
@@ -10,14 +8,8 @@ from pipeline.cli.retrain import Recipe
 from pipeline.models.saved import SavedModel
 from pipeline.system.errors import ArtifactError, TrainingError
 
-ENV = os.environ | {f"GIT_{who}_{what}": "a@b.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 RUNTIME = {"accelerator": "cpu", "devices": 1, "nodes": 1, "precision": "32-true"}
 DVC = "stages:\n  prepare:\n    cmd: {}\n    outs: [data/prepared]\n"
-
-
-def git(folder, *words):
-    done = subprocess.run(["git", *words], cwd=folder, env=ENV, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

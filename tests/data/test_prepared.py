@@ -65,13 +65,13 @@ def test_a_description_of_a_model_is_read_as_it_was_written(toy, tmp_path):
     assert SavedModel.read(tmp_path) == toy.about("vae")
 
 
-@pytest.mark.parametrize("damage", [b"other weights", b"", None])
-def test_weights_that_are_not_the_ones_described_are_one_line_that_names_them(toy, tmp_path, damage):
+@pytest.mark.parametrize("corruption", [b"other weights", b"", None])
+def test_weights_that_are_not_the_ones_described_are_one_line_that_names_them(toy, tmp_path, corruption):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"weights")
     toy.about("vae").write(tmp_path)
-    path.unlink() if damage is None else path.write_bytes(damage)
-    with pytest.raises(ArtifactError, match=r"weights\.safetensors: missing or damaged"):
+    path.unlink() if corruption is None else path.write_bytes(corruption)
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors: missing or corrupt"):
         SavedModel.read(tmp_path)
 
 

@@ -40,7 +40,7 @@ def test_a_content_without_scores_of_its_own_has_none(toy, tmp_path):
     assert Real.read(tmp_path).score(toy.content, toy.items(5), toy.items(5)) == {}
 
 
-def test_a_damaged_file_is_refused(real, tmp_path):
+def test_a_corrupt_file_is_refused(real, tmp_path):
     real.write(tmp_path)
     path = tmp_path / "own.safetensors"
     path.write_bytes(path.read_bytes()[:-8])

@@ -29,10 +29,10 @@ def test_evidence_is_read_as_written(tmp_path):
             np.testing.assert_array_equal(again.estimates[name].parts[population], part)
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no arrays")])
-def test_influences_that_are_missing_or_damaged_are_one_line(tmp_path, damage):
+@pytest.mark.parametrize("corruption", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no arrays")])
+def test_influences_that_are_missing_or_corrupt_are_one_line(tmp_path, corruption):
     written(tmp_path)
-    damage(tmp_path / "influences.safetensors")
+    corruption(tmp_path / "influences.safetensors")
     with pytest.raises(ArtifactError, match=r"influences\.safetensors: cannot be read .*dvc repro"):
         Evidence.read(tmp_path)
 

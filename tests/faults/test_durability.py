@@ -1,4 +1,4 @@
-"""Damaged checkpoints, full disks, and changes after which a training must not resume."""
+"""Corrupt checkpoints, full disks, and changes after which a training must not resume."""
 
 import random
 
@@ -38,14 +38,14 @@ def test_newest_two_checkpoints_are_kept(fresh):
     assert len(stopped(fresh("vae"))) == 2
 
 
-@pytest.mark.parametrize("damage", [truncate, flip, pytest.param(empty, marks=pytest.mark.slow)])
-def test_damaged_newest_checkpoint_is_named_and_the_one_before_gives_the_same_bits(fresh, is_whole, damage):
+@pytest.mark.parametrize("corruption", [truncate, flip, pytest.param(empty, marks=pytest.mark.slow)])
+def test_corrupt_newest_checkpoint_is_named_and_the_one_before_gives_the_same_bits(fresh, is_whole, corruption):
     folder = fresh("vae")
     newest, _ = stopped(folder)
-    damage(newest)
+    corruption(newest)
     trainer = Trainer(folder)
     assert trainer.ends() == 0
-    assert f"warning: the checkpoint {newest} is damaged" in trainer.output()
+    assert f"warning: the checkpoint {newest} is corrupt" in trainer.output()
     is_whole(folder, "vae")
 
 

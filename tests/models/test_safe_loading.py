@@ -210,7 +210,7 @@ def test_weights_of_another_model_are_refused(toy, tmp_path):
             next(family.parameters()).mul_(1.0 + changes.get("beta", 0.0))
         storage.save(tmp_path / name, family, toy.about("vae", **changes))
     (tmp_path / "b/weights.safetensors").replace(tmp_path / "a/weights.safetensors")
-    assert "weights.safetensors: missing or damaged" in refused(lambda: storage.load(tmp_path / "a"))
+    assert "weights.safetensors: missing or corrupt" in refused(lambda: storage.load(tmp_path / "a"))
 
 
 @pytest.mark.parametrize("name", ["python_model.pkl", "weights.pt", "weights.bin", "weights.npy", "model.pkl"])

@@ -72,13 +72,13 @@ def test_a_changed_byte_of_the_weights_is_one_line_that_names_them(saved, at):
     data = bytearray((saved / "weights.safetensors").read_bytes())
     data[at] ^= 1
     (saved / "weights.safetensors").write_bytes(data)
-    assert "weights.safetensors: missing or damaged" in refused(saved)
+    assert "weights.safetensors: missing or corrupt" in refused(saved)
 
 
 def test_truncated_weights_are_one_line_that_names_them(saved):
     data = (saved / "weights.safetensors").read_bytes()
     (saved / "weights.safetensors").write_bytes(data[: len(data) // 2])
-    assert "weights.safetensors: missing or damaged" in refused(saved)
+    assert "weights.safetensors: missing or corrupt" in refused(saved)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])

@@ -174,9 +174,9 @@ WEIGHTS = {
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_weights_of_no_model_are_refused_by_name_although_their_digest_agrees(toy, tmp_path, kind):
     write_images(tmp_path, toy)
-    path, (damage, said) = tmp_path / "weights.safetensors", WEIGHTS[kind]
+    path, (corruption, said) = tmp_path / "weights.safetensors", WEIGHTS[kind]
     found = load_file(path)
-    save_file({name: each for name, each in (found | damage(found)).items() if each is not None}, path)
+    save_file({name: each for name, each in (found | corruption(found)).items() if each is not None}, path)
     change(tmp_path, "weights_sha256", disk.sha256(path))
     assert said in refused(tmp_path)
 

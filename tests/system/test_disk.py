@@ -65,10 +65,10 @@ def test_a_number_that_json_does_not_know_is_not_written(tmp_path, value):
     assert not (tmp_path / "a.json").exists()
 
 
-@pytest.mark.parametrize("damage", [None, b"", b"{", b"\xff\xfe\x00"])
-def test_json_that_is_missing_or_damaged_is_one_line_that_names_it(tmp_path, damage):
-    if damage is not None:
-        (tmp_path / "a.json").write_bytes(damage)
+@pytest.mark.parametrize("corruption", [None, b"", b"{", b"\xff\xfe\x00"])
+def test_json_that_is_missing_or_corrupt_is_one_line_that_names_it(tmp_path, corruption):
+    if corruption is not None:
+        (tmp_path / "a.json").write_bytes(corruption)
     with pytest.raises(ArtifactError, match=r"a\.json.*dvc repro") as caught:
         disk.read_json(tmp_path / "a.json", dict)
     assert "\n" not in str(caught.value)

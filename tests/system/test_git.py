@@ -1,16 +1,7 @@
-import os
-import subprocess
-
 import pytest
+from git_repository import git
 
 from pipeline.system.git import Revision, committed
-
-ENV = os.environ | {f"GIT_{who}_{what}": "a@b.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def git(folder, *words):
-    done = subprocess.run(["git", *words], cwd=folder, env=ENV, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

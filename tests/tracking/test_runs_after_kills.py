@@ -160,11 +160,11 @@ def test_pending_metrics_of_a_live_training_are_left_to_it(place):
     assert Resumable("alive").spool.count() == len(LOSSES)
 
 
-def test_a_damaged_training_in_progress_does_not_block_another(place):
-    left_behind(place, "damaged")
+def test_a_corrupt_training_in_progress_does_not_block_another(place):
+    left_behind(place, "corrupt")
     left_behind(place, "record")
     run_id = left_behind(place, "whole")
-    Resumable("damaged").spool.path.write_bytes(b"no spool" * 1000)
+    Resumable("corrupt").spool.path.write_bytes(b"no spool" * 1000)
     (Resumable("record").folder / "run.json").write_bytes(b"")
     with place.start("next") as training:
         pass

@@ -1,4 +1,4 @@
-"""Files of checkpoints through damage, kills and full disks."""
+"""Files of checkpoints through corruption, kills and full disks."""
 
 import errno
 import multiprocessing
@@ -72,7 +72,7 @@ def test_the_newest_two_are_kept_and_the_newest_is_the_one_with_most_steps(tmp_p
     assert len(names(folder)) == min(2, len(dones))
 
 
-def test_a_folder_without_checkpoints_has_none_whole_and_none_damaged(folder, capsys):
+def test_a_folder_without_checkpoints_has_none_whole_and_none_corrupt(folder, capsys):
     assert newest(folder) is None
     set_aside(folder)
     assert saved(folder) == []
@@ -92,9 +92,9 @@ def test_a_whole_newest_checkpoint_is_left_where_it_is(folder, capsys):
 @given(data=st.data())
 def test_a_newest_checkpoint_with_any_bit_flipped_is_passed_over(pair, data):
     folder, older, newer, whole = pair
-    damaged = bytearray(whole)
-    damaged[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    newer.write_bytes(damaged)
+    corrupt = bytearray(whole)
+    corrupt[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    newer.write_bytes(corrupt)
     assert newest(folder) == older
     newer.write_bytes(whole)
     assert newest(folder) == newer
@@ -106,28 +106,28 @@ def test_a_newest_checkpoint_of_another_length_is_passed_over(pair, data):
     folder, older, newer, whole = pair
     longer = data.draw(st.binary(min_size=1, max_size=9).map(lambda rest: whole + rest))
     shorter = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    for damaged in (longer, shorter, shorter + bytes(len(whole) - len(shorter) + 1)):
-        newer.write_bytes(damaged)
+    for corrupt in (longer, shorter, shorter + bytes(len(whole) - len(shorter) + 1)):
+        newer.write_bytes(corrupt)
         assert newest(folder) == older
     newer.write_bytes(whole)
     assert newest(folder) == newer
 
 
-def test_what_is_damaged_is_named_and_set_aside_and_the_one_before_it_goes_on(folder, capsys):
+def test_what_is_corrupt_is_named_and_set_aside_and_the_one_before_it_goes_on(folder, capsys):
     older, newer = (save(folder, done) for done in (10, 20))
     newer.write_bytes(newer.read_bytes()[:-1])
     set_aside(folder)
     said = capsys.readouterr().err
     assert str(newer) in said
-    assert "damaged" in said
+    assert "corrupt" in said
     assert said.count("\n") == 1
     assert saved(folder) == [older]
-    assert names(folder) == [older.name, f"{newer.stem}.damaged"]
+    assert names(folder) == [older.name, f"{newer.stem}.corrupt"]
     set_aside(folder)
     assert capsys.readouterr().err == ""
 
 
-def test_a_training_that_goes_on_after_damage_keeps_two_whole_checkpoints(folder):
+def test_a_training_that_goes_on_after_corruption_keeps_two_whole_checkpoints(folder):
     older, newer = (save(folder, done) for done in (10, 20))
     newer.write_bytes(b"")
     set_aside(folder)
@@ -137,7 +137,7 @@ def test_a_training_that_goes_on_after_damage_keeps_two_whole_checkpoints(folder
     assert [steps(path) for path in saved(folder)] == [25, 20]
 
 
-def test_a_damaged_older_checkpoint_hinders_nothing(folder, capsys):
+def test_a_corrupt_older_checkpoint_hinders_nothing(folder, capsys):
     older, newer = (save(folder, done) for done in (10, 20))
     older.write_bytes(b"")
     set_aside(folder)
@@ -158,7 +158,7 @@ def test_a_training_of_which_no_checkpoint_is_whole_never_starts_from_scratch_by
         assert "\n" not in str(caught.value)
 
 
-def test_a_training_whose_checkpoints_were_damaged_one_after_the_other_never_starts_from_scratch_by_itself(folder):
+def test_a_training_whose_checkpoints_were_corrupt_one_after_the_other_never_starts_from_scratch_by_itself(folder):
     older, newer = (save(folder, done) for done in (10, 20))
     newer.write_bytes(b"")
     set_aside(folder)
@@ -171,7 +171,7 @@ def test_a_training_whose_checkpoints_were_damaged_one_after_the_other_never_sta
 def test_a_checkpoint_that_another_process_sets_aside_meanwhile_is_passed_over(folder, monkeypatch):
     older, newer = (save(folder, done) for done in (10, 20))
     listed = saved(folder)
-    newer.replace(newer.with_suffix(".damaged"))
+    newer.replace(newer.with_suffix(".corrupt"))
     monkeypatch.setattr(checkpoints, "saved", lambda _: listed)
     assert newest(folder) == older
 

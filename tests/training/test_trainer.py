@@ -154,7 +154,7 @@ def test_a_learning_rate_that_diverges_is_found_out_by_itself(toy, tmp_path, mon
         train(toy, "vae", tmp_path, settings=settings)
 
 
-def test_a_damaged_newest_checkpoint_costs_some_steps_and_no_bit(toy, tmp_path, uninterrupted, capsys):
+def test_a_corrupt_newest_checkpoint_costs_some_steps_and_no_bit(toy, tmp_path, uninterrupted, capsys):
     stopped(toy, "vae", tmp_path, PER_EPOCH + 1)
     path = newest(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])

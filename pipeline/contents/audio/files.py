@@ -94,7 +94,7 @@ def _mono(file: SoundFile, rate: int) -> NDArray[np.float32]:
         try:
             block = file.read(BLOCK, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise UnusableError(f"truncated or damaged after {found} of {file.frames} frames: {error}") from error
+            raise UnusableError(f"truncated or corrupt after {found} of {file.frames} frames: {error}") from error
         if not len(block):
             raise UnusableError(f"truncated: it has {found} of {file.frames} frames")
         if not np.isfinite(block).all():

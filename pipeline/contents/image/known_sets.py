@@ -30,7 +30,7 @@ def read(source: Folder) -> Iterator[Item | Rejected] | None:
     """Return the items of a known dataset, or None where the folder holds something else.
 
     Raises:
-        SourceError: the dataset is missing and cannot be downloaded, or its files are damaged.
+        SourceError: the dataset is missing and cannot be downloaded, or its files are corrupt.
     """
     if source.name == "cifar10":
         return _cifar10(source)

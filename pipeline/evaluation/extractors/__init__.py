@@ -25,7 +25,7 @@ def load(folder: Path, spec: DataSpec) -> Extractor:
     """Return the extractor saved in a folder, for data of this spec.
 
     Raises:
-        ArtifactError: the extractor is missing, unknown or damaged.
+        ArtifactError: the extractor is missing, unknown or corrupt.
     """
     name = disk.read_json(folder / ABOUT, Saved).extractor
     if name not in EXTRACTORS:

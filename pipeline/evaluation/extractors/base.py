@@ -64,7 +64,7 @@ class Extractor(Protocol):
         """Read a saved extractor.
 
         Raises:
-            ArtifactError: the extractor is missing or damaged.
+            ArtifactError: the extractor is missing or corrupt.
         """
         ...
 
@@ -96,11 +96,11 @@ def read(folder: Path, kind: type[T]) -> tuple[T, dict[str, Tensor]]:
     """Return what `write` wrote, with the description validated by pydantic as `kind`.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or a weight is not finite.
+        ArtifactError: a file is missing or corrupt, or a weight is not finite.
     """
     saved, about, path = disk.read_json(folder / ABOUT, Saved), disk.read_json(folder / ABOUT, kind), folder / WEIGHTS
     if not path.is_file() or digest(folder) != saved.weights_sha256:
-        raise ArtifactError(f"{path}: missing or damaged, its digest is not that in {ABOUT}; {REMEDY}")
+        raise ArtifactError(f"{path}: missing or corrupt, its digest is not that in {ABOUT}; {REMEDY}")
     try:
         weights = load_file(path)
         tensors.assert_finite(weights)

@@ -128,7 +128,7 @@ class InDomain(nn.Module):
         """Read a saved extractor.
 
         Raises:
-            ArtifactError: the extractor is missing or damaged, or was made for data of another shape.
+            ArtifactError: the extractor is missing or corrupt, or was made for data of another shape.
         """
         about, weights = base.read(folder, About)
         try:

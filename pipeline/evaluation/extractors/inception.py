@@ -116,7 +116,7 @@ class Inception:
         """Read a saved extractor.
 
         Raises:
-            ArtifactError: the extractor is missing or damaged.
+            ArtifactError: the extractor is missing or corrupt.
         """
         about, published = base.read(folder, About)
         try:

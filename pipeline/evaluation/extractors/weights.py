@@ -24,13 +24,13 @@ def read(place: Path) -> Mapping[str, Tensor]:
     Only tensors are unpickled.
 
     Raises:
-        SourceError: the file is missing and cannot be downloaded, or is damaged.
+        SourceError: the file is missing and cannot be downloaded, or is corrupt.
     """
     path = find(place)
     try:
         weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise SourceError(f"{path}: holds no weights ({_reason(error)}); put a sound copy in its place") from error
+        raise SourceError(f"{path}: holds no weights ({_reason(error)}); replace it with an intact copy") from error
     return weights
 
 
@@ -38,7 +38,7 @@ def find(place: Path) -> Path:
     """Return `place` if it is not a folder, otherwise the published file in it or in torch.hub's cache.
 
     Raises:
-        SourceError: the published file is in neither and cannot be downloaded to the cache, or is damaged.
+        SourceError: the published file is in neither and cannot be downloaded to the cache, or is corrupt.
     """
     if not place.is_dir():
         return place
@@ -48,7 +48,7 @@ def find(place: Path) -> Path:
         if not path.is_file():
             _download(path, place)
     if disk.sha256(path) != SHA256:
-        raise SourceError(f"{path}: damaged, its sha256 is not {SHA256}; put a sound copy in its place")
+        raise SourceError(f"{path}: corrupt, its sha256 is not {SHA256}; replace it with an intact copy")
     return path
 
 

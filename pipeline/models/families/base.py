@@ -11,13 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.contents.base import DataSpec
+from pipeline.contents.base import UNLABELLED, DataSpec
 from pipeline.models.losses import Losses
 from pipeline.params.sections import Section
 from pipeline.system.rng import Noise, torch_rng
 
-UNLABELLED = -1
-"""Label of an item without a class, and of a sample of any class."""
 CHUNK = 256
 """Latents that one generator draws: latent i is a function of seed and i, whatever n is."""
 TILE = 64
@@ -63,8 +61,8 @@ class Family(nn.Module, ABC):
     amortised: ClassVar[bool] = False
     training_only: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, spec: DataSpec) -> None:
-        """Set the spec of the data."""
+    def __init__(self, spec: DataSpec, params: Section) -> None:
+        """Set the spec of the data; a family builds its networks from its params."""
         super().__init__()
         self.spec = spec
 

@@ -44,7 +44,7 @@ class Gan(Family):
 
     def __init__(self, spec: DataSpec, params: GanParams) -> None:
         """Build both networks; the critic has half the generator's width."""
-        super().__init__(spec)
+        super().__init__(spec, params)
         self.params, self.adversarial = params, losses.adversarial(spec, params)
         self.critic = networks.critic(spec, max(1, params.width // 2), params.blocks)
         self.generator = Generator(spec, params.latent_dim, params.width, params.blocks)

@@ -51,7 +51,7 @@ class Vae(Family):
 
     def __init__(self, spec: DataSpec, params: VaeParams) -> None:
         """Build encoder, decoder, likelihood and prior."""
-        super().__init__(spec)
+        super().__init__(spec, params)
         self.params = params
         self.autoencoder = Autoencoder(spec, params, likelihoods.build(spec, params))
         self.prior = PRIORS[params.prior](params.latent_dim, params.components)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 COARSEST = 8
 """Longest side of the coarsest grid: sides are halved until they are no longer."""
+PATCH, CRITIC_PATCH = 4, 2
+"""Sides of patches: the critic sees finer ones than the generator makes, so that it finds their seams."""
 GROUP = 8
 """Channels that are normalised together."""
 

@@ -14,11 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pipeline.contents.base import DataSpec
-from pipeline.models.networks.blocks import Residual, norm, sides, widths
-
-PATCH = 4
-CRITIC_PATCH = 2
-"""The critic sees finer patches than the generator makes, so that it finds their seams."""
+from pipeline.models.networks.blocks import CRITIC_PATCH, PATCH, Residual, norm, sides, widths
 
 
 class Patches(nn.Module):

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pipeline.contents.base import DataSpec
-from pipeline.models.networks.blocks import Residual, Wrap, embedding, norm, sides, unwrapped, widths
-
-PATCH = 4
-CRITIC_PATCH = 2
+from pipeline.models.networks.blocks import (
+    CRITIC_PATCH,
+    PATCH,
+    Residual,
+    Wrap,
+    embedding,
+    norm,
+    sides,
+    unwrapped,
+    widths,
+)
 
 
 class Patches(nn.Module):

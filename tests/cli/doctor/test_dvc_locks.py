@@ -62,7 +62,7 @@ def test_a_half_written_lock_blocks_and_is_named_and_removed(clone, name, text, 
     lock.parent.mkdir(exist_ok=True)
     lock.write_text(text)
     finding = only(dvc.locks(clone.root))
-    assert "is damaged" in finding.text
+    assert "is corrupt" in finding.text
     clone(command, ok=False)
     clone(fix(finding), at="/")
     clone(command)

@@ -106,7 +106,7 @@ def test_a_flac_whose_bytes_were_changed_is_rejected(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 4000] = bytes(4000)
     path.write_bytes(data)
-    assert "damaged" in reason(tmp_path)
+    assert "corrupt" in reason(tmp_path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

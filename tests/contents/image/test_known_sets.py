@@ -30,15 +30,6 @@ def write_part(folder, part, pixels=PIXELS, labels=LABELS, packed=True):
             (folder / name).write_bytes(idx(array))
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("Network is unreachable")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_files_give_their_pixels_and_labels_packed_or_not(tmp_path, packed):
     write_part(tmp_path, "t10k", packed=packed)
@@ -163,7 +154,7 @@ def test_cifar10_that_lies_there_is_used_offline_with_its_standard_split(tmp_pat
     np.testing.assert_array_equal(items[0].raw, rows[0].reshape(3, 32, 32).transpose(1, 2, 0))
 
 
-def test_a_damaged_cifar10_is_not_unpickled(tmp_path, no_network):
+def test_a_corrupt_cifar10_is_not_unpickled(tmp_path, no_network):
     folder = tmp_path / "cifar10" / CIFAR10.base_folder
     folder.mkdir(parents=True)
     for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], None)):

@@ -120,10 +120,10 @@ def test_a_missing_file_is_one_line_that_names_it(toy, fitted, tmp_path, name):
         InDomain.load(tmp_path, toy.spec)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no safetensors"])
-def test_damaged_weights_are_one_line_that_names_them(toy, fitted, tmp_path, damage):
+@pytest.mark.parametrize("corruption", [b"", b"no safetensors"])
+def test_corrupt_weights_are_one_line_that_names_them(toy, fitted, tmp_path, corruption):
     fitted.save(tmp_path)
-    (tmp_path / "extractor.safetensors").write_bytes(damage)
+    (tmp_path / "extractor.safetensors").write_bytes(corruption)
     with pytest.raises(ArtifactError, match=r"extractor\.safetensors"):
         InDomain.load(tmp_path, toy.spec)
 

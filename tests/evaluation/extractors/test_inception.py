@@ -131,7 +131,7 @@ def test_no_images_have_no_features(made):
 
 
 @pytest.mark.slow
-def test_weights_that_were_damaged_after_saving_are_one_line(made, tmp_path):
+def test_weights_that_were_corrupt_after_saving_are_one_line(made, tmp_path):
     made(1, 28).save(tmp_path)
     path = tmp_path / "extractor.safetensors"
     with path.open("r+b") as opened:

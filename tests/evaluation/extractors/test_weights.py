@@ -15,15 +15,6 @@ TENSORS = {"a": torch.arange(3.0)}
 
 
 @pytest.fixture
-def no_network(monkeypatch):
-    def refuse(*_, **__):
-        raise OSError("Network is unreachable")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-@pytest.fixture
 def cache(tmp_path, monkeypatch):
     """Return the folder of torch.hub's cache, which does not exist yet."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
@@ -82,11 +73,11 @@ def test_a_download_of_other_bytes_is_refused_and_not_kept(published, folder, ca
     assert list(cache.iterdir()) == []
 
 
-def test_damaged_published_weights_are_refused_wherever_they_lie(published, folder, cache):
+def test_corrupt_published_weights_are_refused_wherever_they_lie(published, folder, cache):
     for place in (cache, folder):
         place.mkdir(parents=True, exist_ok=True)
         (place / weights.NAME).write_bytes(published.read_bytes() + b"?")
-        assert f"{place / weights.NAME}: damaged" in refused(folder)
+        assert f"{place / weights.NAME}: corrupt" in refused(folder)
 
 
 def test_a_file_of_the_user_is_not_verified_by_digest(tmp_path):

@@ -100,7 +100,7 @@ def test_a_changed_bit_of_the_weights_is_refused(registered, version):
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert "weights.safetensors: missing or damaged" in refused(registered, version)
+    assert "weights.safetensors: missing or corrupt" in refused(registered, version)
 
 
 def test_a_version_without_its_files_is_refused(registered, version):
